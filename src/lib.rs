@@ -1,5 +1,22 @@
 //! A user-space TCP/IP stack of typed layers that compose at compile time.
-#![cfg_attr(not(feature = "std"), no_std)]
+#![no_std]
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod addr;
+pub mod context;
+pub mod error;
+pub mod iface;
+pub mod net;
+pub mod secret;
+pub mod socket;
+pub mod stack;
+pub mod stats;
+pub mod transport;
+pub mod wire;
+
+pub use addr::Cidr;
 pub use phy;
+pub use stack::{Next, Stack};

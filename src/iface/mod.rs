@@ -1,0 +1,161 @@
+//! The seam between frames and IP packets.
+//!
+//! An [`Interface`] moves whole IP packets over one or more links. Link layers implement it
+//! over a [`phy::Device`]; filters, tunnels and bonds implement it over another interface.
+//! It knows link addresses and nothing of IP configuration: it asks its sink whether an
+//! address is ours. Called by [`Stack::poll`](crate::Stack::poll) only.
+
+use core::net::IpAddr;
+use phy::{Abort, GsoLimits, Instant, RxMeta, TxMeta};
+
+use crate::error::{Drop, TxError};
+
+/// Moves IP packets to and from one or more links.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not carry IP packets",
+    label = "expected an `Interface`",
+    note = "wrap a device in a link layer: `Ethernet::new(device, mac)` or `Ip::new(device)`"
+)]
+pub trait Interface {
+    /// Largest IP packet `link` carries, in octets.
+    fn mtu(&self, link: Link) -> usize;
+
+    /// What `link` completes for us.
+    fn offload(&self, link: Link) -> Offload;
+
+    /// Runs due work of its own (address resolution), then hands up to `budget` received
+    /// packets to `sink`. Returns how many frames it took, useful or not.
+    fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl PacketSink) -> usize;
+
+    /// Room for one packet towards `hop`. While the hop's link address is unknown, `wait`
+    /// says what happens.
+    fn transmit(&mut self, now: Instant, hop: Hop, wait: Wait) -> Result<impl PacketTx, TxError>;
+
+    /// Pushes out what `transmit` queued: one doorbell per batch.
+    fn flush(&mut self, now: Instant);
+
+    /// True once after lookups ended, well or badly, that parked sockets may wait for.
+    fn take_resolved(&mut self) -> bool {
+        false
+    }
+
+    /// When `receive` must be called even if no frame arrives.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Our address on `link` is `ip` from now on: announce it where that is the custom
+    /// (RFC 5227 §2.3). Called when an address is added.
+    fn announce(&mut self, link: Link, ip: IpAddr) {
+        let _ = (link, ip);
+    }
+}
+
+/// What a link completes for us.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Transport checksums on transmit.
+    pub tx_csum: bool,
+    /// Segmentation of long TCP segments.
+    pub gso: Option<GsoLimits>,
+}
+
+/// Which of an interface's links; 0 when there is one.
+pub type Link = u8;
+
+/// Where a packet goes next, and what we are called there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop {
+    /// The link to use.
+    pub link: Link,
+    /// The neighbour: the destination itself, or a gateway.
+    pub to: IpAddr,
+    /// Our address on that link; address resolution asks with it.
+    pub from: IpAddr,
+    /// Does the packet go to the neighbour alone, to a group, or to all on the link? Only a
+    /// unicast hop needs its link address looked up.
+    pub cast: Cast,
+}
+
+/// What becomes of a packet whose next hop's link address is not known yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// `transmit` answers [`TxError::Resolving`] and starts the lookup: for connections, whose
+    /// packets all go one way.
+    #[default]
+    Park,
+    /// The unfinished neighbour entry keeps the packet, at most a few and the oldest dropped
+    /// first: for datagrams, so that one silent neighbour holds up no other.
+    Queue,
+}
+
+/// How a frame was addressed on its link.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cast {
+    /// To us alone, or on a link without addresses.
+    #[default]
+    Unicast,
+    /// To a group.
+    Multicast,
+    /// To all.
+    Broadcast,
+}
+
+/// A received IP packet on its way up.
+#[derive(Debug)]
+pub struct Packet<'p> {
+    /// The packet from the first octet of its IP header; may carry link padding at the end.
+    pub octets: &'p mut [u8],
+    /// What the device learned about it.
+    pub meta: RxMeta,
+    /// The link it came by.
+    pub link: Link,
+    /// How the link addressed it.
+    pub cast: Cast,
+}
+
+/// Where an interface puts received packets, and whom it asks about addresses.
+pub trait PacketSink {
+    /// A packet arrived; `answer` is room for one packet back to its link-level sender.
+    fn packet(&mut self, packet: Packet<'_>, answer: impl PacketTx);
+
+    /// Is `ip` one of this host's addresses on `link`? Asked by address resolution.
+    fn owns(&self, link: Link, ip: IpAddr) -> bool;
+
+    /// A frame went no further, for `reason`.
+    fn dropped(&mut self, reason: Drop);
+
+    /// A packet that waited for a link address is given back: its next hop did not answer.
+    fn unreachable(&mut self, link: Link, packet: &mut [u8]) {
+        let _ = (link, packet);
+    }
+}
+
+/// Room for one IP packet; its next hop is settled.
+pub trait PacketTx: Sized {
+    /// Largest IP packet it takes, in octets.
+    fn mtu(&self) -> usize;
+
+    /// What the link completes for us.
+    fn offload(&self) -> Offload;
+
+    /// Sends `head` octets written by `fill`, followed by `payload`, gathered if the device
+    /// can. Offsets in `meta` count from the front of the packet.
+    fn send_gather<F>(
+        self,
+        head: usize,
+        payload: [&[u8]; 2],
+        meta: TxMeta,
+        fill: F,
+    ) -> Result<(), TxError>
+    where
+        F: FnOnce(&mut [u8]) -> Result<(), Abort>;
+
+    /// Sends a packet of `len` octets that `fill` writes in place.
+    fn send<F>(self, len: usize, meta: TxMeta, fill: F) -> Result<(), TxError>
+    where
+        F: FnOnce(&mut [u8]) -> Result<(), Abort>,
+    {
+        self.send_gather(len, [&[], &[]], meta, fill)
+    }
+}

@@ -1,0 +1,86 @@
+//! The Internet layer: parses once, decides what is ours, routes, frames.
+//!
+//! A [`Network`] holds this host's addresses and routes and is the only place where IP
+//! headers are read or written. Transports above it see an [`Ingress`] and, on the way down,
+//! an [`Output`].
+
+pub mod ident;
+pub mod limit;
+pub mod output;
+pub mod unreach;
+
+pub use output::{Answer, Dest, Output, Room};
+pub use unreach::{ErrorKind, IcmpError};
+
+use crate::context::Cx;
+use crate::iface::{Hop, Link, Packet};
+use crate::wire::IpHeader;
+use core::net::IpAddr;
+use phy::{Instant, RxMeta};
+
+/// One or both IP versions: this host's addresses and routes, and the header work.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an Internet layer",
+    label = "expected a `Network`",
+    note = "use `Ipv4::default().with(link, address, prefix)`"
+)]
+pub trait Network {
+    /// Does it speak IP of this version (4 or 6)?
+    fn speaks(&self, version: u8) -> bool;
+
+    /// Checks, parses and, where fragmented, reassembles a packet for this host. `None`: it
+    /// was dropped and counted, or kept until its other fragments come. Every octet of the
+    /// result lies within the length its IP header states.
+    fn receive<'p>(&'p mut self, cx: &mut Cx, packet: Packet<'p>) -> Option<Ingress<'p>>;
+
+    /// Is `ip` one of this host's unicast addresses on `link`?
+    fn owns(&self, link: Link, ip: IpAddr) -> bool;
+
+    /// Next hop towards `dst`, from `src` if that is given and ours, else from the address
+    /// that suits the route.
+    fn route(&self, dst: IpAddr, src: Option<IpAddr>) -> Option<Hop>;
+
+    /// Largest IP packet known to reach `dst`, if less than its link carries (RFC 1191).
+    fn path_mtu(&self, dst: IpAddr, now: Instant) -> Option<usize> {
+        let _ = (dst, now);
+        None
+    }
+
+    /// A validated ICMP error says that `mtu` octets is all that reaches `dst`.
+    fn learn_path_mtu(&mut self, dst: IpAddr, mtu: usize, now: Instant) {
+        let _ = (dst, mtu, now);
+    }
+
+    /// Runs due work: gives up old reassemblies.
+    fn timers(&mut self, cx: &mut Cx) {
+        let _ = cx;
+    }
+
+    /// When `timers` has work.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Calls `f` for every address that is ours and must be announced on its link since the
+    /// last call.
+    fn take_new_addresses(&mut self, f: impl FnMut(Link, IpAddr)) {
+        let _ = f;
+    }
+}
+
+/// A packet as transports see it.
+#[derive(Debug)]
+pub struct Ingress<'p> {
+    /// The header's fields.
+    pub ip: IpHeader,
+    /// The header's octets, options included; of the first fragment after reassembly.
+    pub header: &'p [u8],
+    /// What follows the header, clipped to the IP length.
+    pub payload: &'p mut [u8],
+    /// What the device learned about it.
+    pub meta: RxMeta,
+    /// The link it came by.
+    pub link: Link,
+    /// The destination is one of our unicast addresses (else broadcast or a group).
+    pub unicast: bool,
+}

@@ -1,0 +1,273 @@
+//! A host: layers put together, and the one loop body that runs them.
+
+use core::marker::PhantomData;
+use core::net::IpAddr;
+
+use phy::Instant;
+use rand_core::CryptoRng;
+
+use crate::context::Cx;
+use crate::error::{Drop, OpenError, Stale};
+use crate::iface::{Interface, Link, Packet, PacketSink, PacketTx};
+use crate::net::ident::Idents;
+use crate::net::output::Down;
+use crate::net::{Answer, IcmpError, Network, unreach};
+use crate::secret::Secret;
+use crate::socket::{Bound, Handle, Socket, SocketSet};
+use crate::stats::Stats;
+use crate::transport::{Holds, Transports};
+
+/// Layers put together: interface, IP versions, transports, socket storage.
+pub struct Stack<I, N, T: Transports<S>, S> {
+    /// The link side.
+    pub iface: I,
+    /// Addresses and routes.
+    pub net: N,
+    transports: T,
+    tables: T::Tables,
+    cx: Cx,
+    idents: Idents,
+    storage: PhantomData<fn() -> S>,
+}
+
+/// What to do before the next `poll`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Work is left: poll again.
+    Now,
+    /// Wait for a frame, for a socket to be used, until `until`, and, when `room` is set,
+    /// for transmit room.
+    Wait {
+        /// When the nearest timer is due.
+        until: Option<Instant>,
+        /// Some socket has something to send that the link would not take.
+        room: bool,
+    },
+}
+
+impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
+    /// Frames taken in, and packets sent, in one turn at most.
+    pub const BATCH: usize = 64;
+
+    /// A stack whose socket tables need no storage from the caller.
+    pub fn new(iface: I, net: N, transports: T, storage: S, rng: &mut impl CryptoRng) -> Self
+    where
+        T::Tables: Default,
+    {
+        let _ = storage; // names the type, so that it is inferred
+        Self::with_tables(iface, net, transports, T::Tables::default(), rng)
+    }
+
+    /// A stack on the caller's socket tables, one for each transport.
+    pub fn with_tables(
+        iface: I,
+        net: N,
+        mut transports: T,
+        mut tables: T::Tables,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let secret = Secret::new(rng);
+        let idents = Idents::new(&secret);
+        let mut cx = Cx::new(secret);
+        transports.start(&mut tables, &mut cx);
+        Self {
+            iface,
+            net,
+            transports,
+            tables,
+            cx,
+            idents,
+            storage: PhantomData,
+        }
+    }
+
+    /// Takes a socket in. [`OpenError::InUse`] if its address and port are taken.
+    pub fn open<K: Socket, At>(&mut self, socket: K) -> Result<Handle<K>, OpenError>
+    where
+        T::Tables: Holds<K, At>,
+    {
+        let set = self.tables.set();
+        let handle = set.insert(socket)?;
+        set.wake(handle);
+        Ok(handle)
+    }
+
+    /// A socket, to be used.
+    pub fn socket<K: Socket, At>(
+        &mut self,
+        handle: Handle<K>,
+    ) -> Bound<'_, K, <T::Tables as Holds<K, At>>::Set>
+    where
+        T::Tables: Holds<K, At>,
+    {
+        Bound {
+            set: self.tables.set(),
+            handle,
+        }
+    }
+
+    /// Gives a socket up. Its protocol finishes what it owes the peer, and then removes it.
+    pub fn close<K: Socket, At>(&mut self, handle: Handle<K>) -> Result<(), Stale>
+    where
+        T::Tables: Holds<K, At>,
+    {
+        let set = self.tables.set();
+        if set.get_mut(handle).ok_or(Stale)?.release() {
+            set.remove(handle);
+        } else {
+            set.wake(handle);
+        }
+        Ok(())
+    }
+
+    /// Takes a socket out at once, whatever its peer may still expect of it.
+    pub fn remove<K: Socket, At>(&mut self, handle: Handle<K>) -> Option<K>
+    where
+        T::Tables: Holds<K, At>,
+    {
+        self.tables.set().remove(handle)
+    }
+
+    /// The next socket of kind `K` of which there is news: something to read, room to write,
+    /// a connection to accept, an error. Costs the same however many sockets there are.
+    pub fn next_news<K: Socket, At>(&mut self) -> Option<Handle<K>>
+    where
+        T::Tables: Holds<K, At>,
+    {
+        self.tables.set().next_news()
+    }
+
+    /// The table of sockets of kind `K`.
+    pub fn sockets<K: Socket, At>(&mut self) -> &mut <T::Tables as Holds<K, At>>::Set
+    where
+        T::Tables: Holds<K, At>,
+    {
+        self.tables.set()
+    }
+
+    /// The protocols, for their settings.
+    pub fn transports(&mut self) -> &mut T {
+        &mut self.transports
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> &Stats {
+        &self.cx.stats
+    }
+
+    /// The time of the last `poll`.
+    pub fn now(&self) -> Instant {
+        self.cx.now
+    }
+
+    /// One bounded turn: frames in, timers, frames out. Costs what is due, not what exists.
+    /// `now` must not go backwards.
+    pub fn poll(&mut self, now: Instant) -> Next {
+        let Self {
+            iface,
+            net,
+            transports,
+            tables,
+            cx,
+            idents,
+            ..
+        } = self;
+        cx.now = cx.now.max(now);
+        cx.turn = cx.turn.wrapping_add(1);
+        let now = cx.now;
+
+        net.take_new_addresses(|link, ip| iface.announce(link, ip));
+        let received = {
+            let mut up = Up {
+                net: &mut *net,
+                transports: &mut *transports,
+                tables: &mut *tables,
+                cx: &mut *cx,
+                idents: &mut *idents,
+                storage: PhantomData,
+            };
+            iface.receive(now, Self::BATCH, &mut up)
+        };
+        net.timers(cx);
+        transports.timers(tables, cx);
+        if iface.take_resolved() {
+            transports.unpark(tables);
+        }
+        let mut down = Down::new(&mut *iface, &mut *net, &mut *idents, now);
+        let sent = transports.egress(tables, cx, &mut down, Self::BATCH);
+        down.account(&mut cx.stats);
+        iface.flush(now);
+
+        if received >= Self::BATCH || sent >= Self::BATCH {
+            return Next::Now;
+        }
+        let until = [
+            transports.deadline(tables),
+            iface.deadline(),
+            net.deadline(),
+        ];
+        Next::Wait {
+            until: until.into_iter().flatten().min(),
+            room: transports.ready(tables),
+        }
+    }
+}
+
+/// The way up: from the interface through IP to the transports.
+struct Up<'a, N, T: Transports<S>, S> {
+    net: &'a mut N,
+    transports: &'a mut T,
+    tables: &'a mut T::Tables,
+    cx: &'a mut Cx,
+    idents: &'a mut Idents,
+    storage: PhantomData<S>,
+}
+
+impl<N: Network, T: Transports<S>, S> PacketSink for Up<'_, N, T, S> {
+    fn packet(&mut self, packet: Packet<'_>, answer: impl PacketTx) {
+        let Self {
+            net,
+            transports,
+            tables,
+            cx,
+            idents,
+            ..
+        } = self;
+        cx.stats.rx_packets = cx.stats.rx_packets.wrapping_add(1);
+        cx.stats.rx_octets = cx.stats.rx_octets.wrapping_add(packet.octets.len() as u64);
+        let Some(packet) = net.receive(cx, packet) else {
+            return;
+        };
+        if unreach::is_error(&packet) {
+            let Some(error) = IcmpError::parse(cx, &packet) else {
+                return;
+            };
+            if transports.icmp_error(tables, cx, &error) {
+                cx.stats.icmp_errors_received = cx.stats.icmp_errors_received.wrapping_add(1);
+                if let unreach::ErrorKind::PacketTooBig(mtu) = error.kind {
+                    let (dst, now) = (error.quoted.dst, cx.now);
+                    net.learn_path_mtu(dst, mtu.into(), now);
+                }
+            } else {
+                cx.drop(Drop::BadIcmp);
+            }
+            return;
+        }
+        let answer = Answer::to(&packet, answer, idents);
+        transports.ingress(tables, cx, packet, answer);
+    }
+
+    fn owns(&self, link: Link, ip: IpAddr) -> bool {
+        self.net.owns(link, ip)
+    }
+
+    fn dropped(&mut self, reason: Drop) {
+        self.cx.drop(reason);
+    }
+
+    fn unreachable(&mut self, _link: Link, packet: &mut [u8]) {
+        if let Some(error) = IcmpError::local(packet) {
+            self.transports.icmp_error(self.tables, self.cx, &error);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The seam between IP and the protocols above it.
+//!
+//! A [`Transport`] owns the behaviour of one protocol; its sockets live in a table of the
+//! stack's storage. Transports never call each other; the tuple they stand in ([`tuple`])
+//! decides who gets a packet.
+
+pub mod endpoint;
+pub mod tuple;
+
+pub use endpoint::Endpoint;
+pub use tuple::{At, Holds, Transports};
+
+use crate::context::Cx;
+use crate::iface::PacketTx;
+use crate::net::{Answer, IcmpError, Ingress, Output};
+use phy::Instant;
+
+/// A protocol above IP whose sockets live in storage `S`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a transport protocol over `{S}` storage",
+    note = "transports implement `Transport<S>` for every storage that `Stores` their sockets"
+)]
+pub trait Transport<S> {
+    /// The protocol's socket table, or [`NoSockets`](crate::socket::NoSockets).
+    type Set;
+
+    /// Called once, before anything else.
+    fn start(&mut self, set: &mut Self::Set, cx: &mut Cx) {
+        let _ = (set, cx);
+    }
+
+    /// Is the packet this protocol's? Asked in tuple order; the first to claim gets it.
+    fn claims(&self, packet: &Ingress<'_>) -> bool;
+
+    /// A packet arrived. Answer at most once and at once; anything else is left to `egress`.
+    fn ingress<T: PacketTx>(
+        &mut self,
+        set: &mut Self::Set,
+        cx: &mut Cx,
+        packet: Ingress<'_>,
+        answer: Answer<T>,
+    );
+
+    /// An ICMP error came about a packet that may have been this protocol's. True if it was,
+    /// and belongs to a socket, and stands the tests of RFC 5927.
+    fn icmp_error(&mut self, set: &mut Self::Set, cx: &mut Cx, error: &IcmpError<'_>) -> bool {
+        let _ = (set, cx, error);
+        false
+    }
+
+    /// Runs what is due. Must only change state and wake sockets.
+    fn timers(&mut self, set: &mut Self::Set, cx: &mut Cx) {
+        let _ = (set, cx);
+    }
+
+    /// Sends for ready sockets until none is ready, the link is full or `budget` packets are
+    /// sent; returns how many were.
+    fn egress(
+        &mut self,
+        set: &mut Self::Set,
+        cx: &mut Cx,
+        out: &mut impl Output,
+        budget: usize,
+    ) -> usize {
+        let _ = (set, cx, out, budget);
+        0
+    }
+
+    /// Link addresses were learned, or lookups failed: parked sockets may try again.
+    fn unpark(&mut self, set: &mut Self::Set) {
+        let _ = set;
+    }
+
+    /// Has some socket something to send?
+    fn ready(&self, set: &Self::Set) -> bool {
+        let _ = set;
+        false
+    }
+
+    /// When `timers` has work.
+    fn deadline(&self, set: &Self::Set) -> Option<Instant> {
+        let _ = set;
+        None
+    }
+}
