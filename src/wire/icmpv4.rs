@@ -7,7 +7,7 @@
 use byteorder::{ByteOrder, NetworkEndian as Be};
 use core::net::Ipv4Addr;
 
-use super::{IpHeader, Ipv4, WireError, checksum};
+use super::{WireError, checksum};
 
 /// An ICMP message without its data: the echoed octets, or the packet an error quotes.
 ///
@@ -414,57 +414,5 @@ impl Icmpv4 {
             }
             _ => false,
         }
-    }
-}
-
-/// What an ICMP error says of the packet it is about: the front of that packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quoted<'a> {
-    /// Its header. We sent it, so `src` should be ours.
-    pub ip: Ipv4,
-    /// Octets of transport header and data the packet had, as its header said.
-    pub payload_len: usize,
-    /// Those of them that are quoted: eight as a rule (RFC 792), more from modern routers.
-    pub transport: &'a [u8],
-}
-
-impl<'a> Quoted<'a> {
-    /// Reads the data of an ICMP error. The header checksum is not verified, since routers
-    /// change what they quote; that the packet is cut short is normal.
-    ///
-    /// # Errors
-    /// As [`Ipv4::parse_front`].
-    pub fn parse(data: &'a [u8]) -> Result<Self, WireError> {
-        let (ip, _, transport, payload_len) = Ipv4::parse_front(data)?;
-        Ok(Self {
-            ip,
-            payload_len,
-            transport,
-        })
-    }
-
-    /// The version-independent view of the quoted header.
-    pub const fn header(&self) -> IpHeader {
-        self.ip.header()
-    }
-
-    /// Source and destination port, when the quoted protocol is TCP or UDP, the quote begins at
-    /// the transport header, and they are there.
-    pub fn ports(&self) -> Option<(u16, u16)> {
-        let has_ports = matches!(
-            self.ip.protocol,
-            super::protocol::TCP | super::protocol::UDP
-        );
-        let h: &[u8; 4] = self.transport.first_chunk()?;
-        (has_ports && self.ip.fragment_offset == 0)
-            .then(|| (Be::read_u16(&h[0..2]), Be::read_u16(&h[2..4])))
-    }
-
-    /// Sequence number of the quoted TCP segment, to be held against what is in flight (RFC 5927
-    /// §4.1).
-    pub fn tcp_seq(&self) -> Option<u32> {
-        let h: &[u8; 8] = self.transport.first_chunk()?;
-        (self.ip.protocol == super::protocol::TCP && self.ip.fragment_offset == 0)
-            .then(|| Be::read_u32(&h[4..8]))
     }
 }

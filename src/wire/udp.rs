@@ -154,6 +154,6 @@ impl Udp {
 
 /// A computed checksum of zero is sent as its other form, all ones (RFC 768).
 #[inline]
-const fn nonzero(sum: u16) -> u16 {
+pub(super) const fn nonzero(sum: u16) -> u16 {
     if sum == 0 { 0xffff } else { sum }
 }
