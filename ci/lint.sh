@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Formatting, clippy, documentation and file length, each without a warning.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo fmt --all --check
+for features in "" alloc std "std cli"; do
+  echo "== clippy, features: ${features:-none}"
+  cargo clippy --quiet --workspace --no-default-features --features "$features" -- -D warnings
+done
+echo "== clippy, tests and examples"
+cargo clippy --quiet --workspace --all-targets --features cli -- -D warnings
+echo "== docs"
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
+
+long=$(git ls-files -co --exclude-standard '*.rs' | while read -r f; do
+  if [ -f "$f" ]; then n=$(wc -l <"$f"); [ "$n" -le 600 ] || echo "$n $f"; fi
+done)
+if [ -n "$long" ]; then
+  printf 'over 600 lines, split by concern:\n%s\n' "$long"
+  exit 1
+fi
+echo "lint: clean"

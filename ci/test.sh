@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Every test. Tools that some tests compare with are installed where that is allowed; a test
+# that cannot run says so and why.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+want=(tcpdump:tcpdump socat:socat nc:netcat-openbsd ip:iproute2 ping:iputils-ping iptables:iptables python3:python3 curl:curl ethtool:ethtool)
+missing=()
+for pair in "${want[@]}"; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "== installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null 2>&1 ||
+      echo "could not install ${missing[*]}: the tests that need them will say so"
+  else
+    echo "not installed: ${missing[*]} (tests that need them will say so)"
+  fi
+fi
+
+export INSTA_UPDATE=no
+# The binary comes first: tests run it.
+cargo build --quiet --features cli
+cargo test --quiet --workspace --features cli
+echo "== without std"
+cargo test --quiet --no-default-features --features alloc --lib
+cargo test --quiet --no-default-features --lib
