@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --quiet --profile bare --no-default-features --example bare --config 'profile.bare.inherits="release"' --config 'profile.bare.panic="abort"'
+cargo build --quiet --profile bare --no-default-features --example bare
 bin=${CARGO_TARGET_DIR:-target}/bare/examples/bare
 found=$(nm "$bin" | grep -E ' [TtWw] .*(malloc|calloc|realloc|__rust_alloc|__rg_alloc|__rdl_alloc)' || true)
 if [ -n "$found" ]; then
