@@ -7,6 +7,9 @@
 
 use core::net::IpAddr;
 
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use super::checksum_simd;
+
 /// An unfinished checksum.
 ///
 /// ```
@@ -125,6 +128,15 @@ impl Sum {
     }
 }
 
+/// Two sums are equal when they fold to the same and the same octets may follow.
+impl PartialEq for Sum {
+    fn eq(&self, other: &Self) -> bool {
+        self.fold() == other.fold() && self.odd == other.odd
+    }
+}
+
+impl Eq for Sum {}
+
 /// The checksum of some octets (RFC 1071).
 ///
 /// ```
@@ -155,9 +167,23 @@ pub const fn update_u32(checksum: u16, from: u32, to: u32) -> u16 {
 
 /// Copies `src` to the front of `dst` and sums it on the way. Returns `None`, copying nothing,
 /// when `dst` is shorter.
+///
+/// ```
+/// use netstrata::wire::{checksum::copy_and_sum, Sum};
+/// let mut frame = [0; 8];
+/// assert_eq!(copy_and_sum(&mut frame, b"octets"), Some(Sum::of(b"octets")));
+/// assert_eq!(&frame, b"octets\0\0");
+/// assert_eq!(copy_and_sum(&mut frame, b"many octets"), None);
+/// ```
 #[inline]
 pub fn copy_and_sum(dst: &mut [u8], src: &[u8]) -> Option<Sum> {
     let dst = dst.get_mut(..src.len())?;
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if src.len() >= checksum_simd::WORTH
+        && let Some(words) = checksum_simd::copy_words(dst, src)
+    {
+        return Some(Sum::ZERO.append(u16::from_be(fold(words)), src.len()));
+    }
     dst.copy_from_slice(src);
     // The copy has just brought the octets into the first-level cache.
     Some(Sum::of(dst))
@@ -178,11 +204,17 @@ const fn fold(sum: u64) -> u16 {
 #[inline]
 fn data_sum(data: &[u8]) -> u16 {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if data.len() >= super::checksum_simd::WORTH {
-        return u16::from_be(fold(super::checksum_simd::words(data)));
+    if data.len() >= checksum_simd::WORTH
+        && let Some(words) = checksum_simd::words(data)
+    {
+        return u16::from_be(fold(words));
     }
     u16::from_be(fold(words(data)))
 }
+
+/// One lane for each 32-bit word of a block. Sixty-four bits wide, so that no carry is lost for
+/// the first 128 GiB.
+type Lanes = [u64; 8];
 
 /// The sum of `data` in 32-bit words of the machine's byte order, not folded. The sum of
 /// swapped words is the swapped sum (RFC 1071 §2 (B)), so one swap at the end is enough.
@@ -190,25 +222,46 @@ fn data_sum(data: &[u8]) -> u16 {
 /// Inlined into each instruction set's version, where it becomes vector code.
 #[inline(always)]
 pub(super) fn words(data: &[u8]) -> u64 {
-    let mut low = [0u64; 4];
-    let mut high = [0u64; 4];
-    let (blocks, rest) = data.as_chunks::<32>();
+    let mut lanes: Lanes = [0; 8];
+    let (blocks, rest) = data.as_chunks();
     for block in blocks {
-        let (lanes, _) = block.as_chunks::<8>();
-        for ((lane, low), high) in lanes.iter().zip(&mut low).zip(&mut high) {
-            let word = u64::from_ne_bytes(*lane);
-            // Halves apart, so that no carry is lost for the first 128 GiB.
-            *low = low.wrapping_add(word & 0xffff_ffff);
-            *high = high.wrapping_add(word >> 32);
-        }
+        add_block(&mut lanes, block);
     }
-    let mut sum = low
-        .iter()
-        .chain(&high)
-        .fold(0u64, |a, b| a.wrapping_add(*b));
-    let (lanes, rest) = rest.as_chunks::<4>();
-    for lane in lanes {
-        sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(*lane)));
+    finish(lanes, rest)
+}
+
+/// Copies as well. `dst` is as long as `src`.
+#[inline(always)]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(super) fn copy_words(dst: &mut [u8], src: &[u8]) -> u64 {
+    let mut lanes: Lanes = [0; 8];
+    let (blocks, rest) = src.as_chunks();
+    let (rooms, last) = dst.as_chunks_mut();
+    for (block, room) in blocks.iter().zip(rooms) {
+        *room = *block;
+        add_block(&mut lanes, block);
+    }
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    finish(lanes, rest)
+}
+
+#[inline(always)]
+fn add_block(lanes: &mut Lanes, block: &[u8; 32]) {
+    let (words, _) = block.as_chunks::<4>();
+    for (lane, word) in lanes.iter_mut().zip(words) {
+        *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+    }
+}
+
+/// Adds the lanes, and the up to 31 octets behind the last block.
+#[inline(always)]
+fn finish(lanes: Lanes, rest: &[u8]) -> u64 {
+    let mut sum = lanes.iter().fold(0u64, |a, b| a.wrapping_add(*b));
+    let (words, rest) = rest.as_chunks::<4>();
+    for word in words {
+        sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
     }
     // What is left is zero to three octets, padded by zero to a word.
     let mut last = [0; 4];
@@ -216,4 +269,106 @@ pub(super) fn words(data: &[u8]) -> u64 {
         *to = *from;
     }
     sum.wrapping_add(u64::from(u32::from_ne_bytes(last)))
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    /// RFC 1071 §4.1, as plain as it gets.
+    fn plain(data: &[u8]) -> u16 {
+        let mut sum = 0u64;
+        for pair in data.chunks(2) {
+            sum += u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0));
+        }
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        sum as u16
+    }
+
+    /// Octets without a pattern that swapping could hide.
+    fn noise(len: usize, mut seed: u64) -> Vec<u8> {
+        (0..len)
+            .map(|_| {
+                seed = seed
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                (seed >> 56) as u8
+            })
+            .collect()
+    }
+
+    #[test]
+    fn equals_the_plain_loop_at_every_length_and_alignment() {
+        let data = noise(2048 + 8, 1);
+        let mut copy = [0; 2048];
+        for len in 0..=2048 {
+            for at in 0..8 {
+                let data = &data[at..at + len];
+                let expected = plain(data);
+                assert_eq!(Sum::of(data).fold(), expected, "{len} octets at {at}");
+                // The version without vectors, which shorter data and other machines use.
+                assert_eq!(u16::from_be(fold(words(data))), expected);
+                let sum = copy_and_sum(&mut copy, data);
+                assert_eq!(sum.map(Sum::fold), Some(expected));
+                assert_eq!(&copy[..len], data);
+            }
+        }
+    }
+
+    #[test]
+    fn no_carry_is_lost_in_long_data() {
+        for len in [65534, 65535, 65536, 262_147] {
+            for octet in [0, 1, 0xfe, 0xff] {
+                let data = std::vec![octet; len];
+                assert_eq!(Sum::of(&data).fold(), plain(&data), "{len} of {octet}");
+            }
+            let data = noise(len, len as u64);
+            assert_eq!(Sum::of(&data).fold(), plain(&data), "{len}");
+        }
+    }
+
+    #[test]
+    fn slices_may_be_split_anywhere() {
+        let data = noise(301, 7);
+        for first in 0..=data.len() {
+            let (a, b) = data.split_at(first);
+            let (b, c) = b.split_at(b.len() / 3);
+            let parts = Sum::of(a).add_bytes(b).add_bytes(c);
+            assert_eq!(parts.fold(), plain(&data), "split at {first}");
+            let sums = Sum::of(a).add_sum(Sum::of(b).add_sum(Sum::of(c)));
+            assert_eq!(sums.fold(), plain(&data), "sums split at {first}");
+            let words = Sum::of(a).add_u16(0x1234).add_bytes(b).add_u32(0xffff_0001);
+            assert_eq!(
+                words.add_bytes(c).fold(),
+                plain(&[&data[..], &[0, 0x12, 0x34, 0xff, 0xff, 0, 1]].concat()),
+                "with words, split at {first}"
+            );
+        }
+    }
+
+    #[test]
+    fn updates_equal_new_sums() {
+        let mut data = noise(64, 3);
+        let mut sum = checksum(&data);
+        for (round, word) in [0x0000u16, 0xffff, 0x0001, 0xfffe, 0x5555, 0x0000]
+            .into_iter()
+            .cycle()
+            .take(200)
+            .enumerate()
+        {
+            let at = round * 6 % 60;
+            let from = u16::from_be_bytes([data[at], data[at + 1]]);
+            data[at..at + 2].copy_from_slice(&word.to_be_bytes());
+            sum = update(sum, from, word);
+            assert_eq!(sum, checksum(&data));
+            let (from, to) = ([data[60], data[61], data[62], data[63]], [!word as u8; 4]);
+            data[60..].copy_from_slice(&to);
+            sum = update_u32(sum, u32::from_be_bytes(from), u32::from_be_bytes(to));
+            assert_eq!(sum, checksum(&data));
+        }
+    }
 }

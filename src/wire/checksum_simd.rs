@@ -1,30 +1,41 @@
-//! The checksum loop for processors better than the baseline of the build.
+//! The checksum loops for processors better than the baseline of the build.
 //!
-//! Invariant: the same code as [`words`](super::checksum::words), compiled for AVX2 and called
-//! only where the processor has it. aarch64 needs none of this: NEON is its baseline. This is
-//! the one place in `wire` with `unsafe`, and only under the feature `std`, which can ask the
-//! processor.
+//! Invariant: the same code as in [`checksum`], compiled for AVX2 and called only where the
+//! processor has it. aarch64 needs none of this: NEON is its baseline. This is the one file of
+//! `wire` with `unsafe`, and only under the feature `std`, which can ask the processor. Called by
+//! `checksum` alone.
 #![allow(unsafe_code)]
 
 use super::checksum;
 
-/// From this many octets on the question and the call pay for themselves.
+/// From this many octets on, the question and the call pay for themselves.
 pub(super) const WORTH: usize = 128;
 
-/// As [`checksum::words`], in the widest registers there are.
+/// Asked once a process: the answer is kept in an atomic, and reading it is a load and a test.
 #[inline]
-pub(super) fn words(data: &[u8]) -> u64 {
-    // Asked once a process: the answer is kept in an atomic, and reading it is a load and a test.
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: `avx2` asks of its caller that the processor has AVX2, which the line above
-        // has just established. It has no other contract: its body is safe code.
-        unsafe { avx2(data) }
-    } else {
-        checksum::words(data)
-    }
+fn has_avx2() -> bool {
+    std::arch::is_x86_feature_detected!("avx2")
 }
 
-#[target_feature(enable = "avx2")]
-fn avx2(data: &[u8]) -> u64 {
-    checksum::words(data)
+/// As [`checksum::words`]; `None` without AVX2.
+#[inline]
+pub(super) fn words(data: &[u8]) -> Option<u64> {
+    #[target_feature(enable = "avx2")]
+    fn avx2(data: &[u8]) -> u64 {
+        checksum::words(data)
+    }
+    // SAFETY: `avx2` is safe code; all it asks of its caller is a processor with AVX2, and
+    // `has_avx2` has just found one.
+    has_avx2().then(|| unsafe { avx2(data) })
+}
+
+/// As [`checksum::copy_words`]; `None`, and nothing copied, without AVX2.
+#[inline]
+pub(super) fn copy_words(dst: &mut [u8], src: &[u8]) -> Option<u64> {
+    #[target_feature(enable = "avx2")]
+    fn avx2(dst: &mut [u8], src: &[u8]) -> u64 {
+        checksum::copy_words(dst, src)
+    }
+    // SAFETY: as in `words`.
+    has_avx2().then(|| unsafe { avx2(dst, src) })
 }

@@ -9,12 +9,17 @@ use core::net::Ipv4Addr;
 use super::dump::{bad_checksum, data, padding, short};
 use super::dump_transport::{tcp, udp};
 use super::ipv4_options::Route;
-use super::{Icmpv4, Ipv4, Ipv4Option, Ipv4Options, Quoted, Sum, WireError, protocol};
+use super::{Icmpv4, Ipv4, Ipv4Front, Ipv4Option, Ipv4Options, Quoted, Sum, WireError, protocol};
 
 /// A packet whose version nibble is 4.
 pub(super) fn ipv4(f: &mut Formatter<'_>, packet: &[u8]) -> fmt::Result {
-    let (ip, options, payload, announced) = match Ipv4::parse_front(packet) {
-        Ok(parts) => parts,
+    let Ipv4Front {
+        ip,
+        options,
+        payload,
+        payload_len: announced,
+    } = match Ipv4::parse_front(packet) {
+        Ok(front) => front,
         Err(WireError::BadLength) => {
             let ihl = packet.first().map_or(0, |b| usize::from(b & 15) * 4);
             let total = packet.get(2..4).map_or(0, Be::read_u16);

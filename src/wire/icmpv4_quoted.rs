@@ -36,11 +36,11 @@ impl<'a> Quoted<'a> {
     /// # Errors
     /// As [`Ipv4::parse_front`].
     pub fn parse(data: &'a [u8]) -> Result<Self, WireError> {
-        let (ip, _, transport, payload_len) = Ipv4::parse_front(data)?;
+        let front = Ipv4::parse_front(data)?;
         Ok(Self {
-            ip,
-            payload_len,
-            transport,
+            ip: front.ip,
+            payload_len: front.payload_len,
+            transport: front.payload,
         })
     }
 

@@ -44,6 +44,19 @@ pub struct Ipv4 {
     pub protocol: u8,
 }
 
+/// The front of a packet, as far as it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ipv4Front<'a> {
+    /// The fixed header.
+    pub ip: Ipv4,
+    /// All of the options, 0 to 40 octets.
+    pub options: &'a [u8],
+    /// What is there of the payload.
+    pub payload: &'a [u8],
+    /// Octets of payload the header announced, `payload.len()` to 65515.
+    pub payload_len: usize,
+}
+
 /// Lengths of a packet that hold: `header` is 20 to 60, `total` is `header` to 65535.
 #[derive(Clone, Copy)]
 struct Lengths {
@@ -137,20 +150,24 @@ impl Ipv4 {
 
     /// As [`parse_unverified`](Self::parse_unverified) for a packet of which only the front is
     /// there, as quoted in ICMP errors or caught by a short capture: the payload is clipped to
-    /// what is there. The last value is the payload length announced, in octets.
+    /// what is there.
     ///
     /// # Errors
     /// [`WireError::Truncated`] when not even the header and its options are there, otherwise as
     /// `parse_unverified`.
-    pub fn parse_front(packet: &[u8]) -> Result<(Self, &[u8], &[u8], usize), WireError> {
+    pub fn parse_front(packet: &[u8]) -> Result<Ipv4Front<'_>, WireError> {
         let (h, lengths) = Self::announced(packet)?;
         let clipped = Lengths {
             total: lengths.total.min(packet.len()),
             ..lengths
         };
         let (ip, options, payload) = Self::cut(Self::read(h), packet, clipped)?;
-        let announced = lengths.total.saturating_sub(lengths.header);
-        Ok((ip, options, payload, announced))
+        Ok(Ipv4Front {
+            ip,
+            options,
+            payload,
+            payload_len: lengths.total.saturating_sub(lengths.header),
+        })
     }
 
     /// Reads a packet that may be changed in place: header value, header octets with options

@@ -65,7 +65,7 @@ pub use ethernet::Ethernet;
 pub use icmpv4::{Icmpv4, Redirect, TimeExceeded, Unreachable};
 pub use icmpv4_quoted::Quoted;
 pub use ip::IpHeader;
-pub use ipv4::Ipv4;
+pub use ipv4::{Ipv4, Ipv4Front};
 pub use ipv4_options::{Ipv4Option, Ipv4Options, Route};
 pub use mac::{Mac, MacParseError};
 pub use tcp::{Tcp, TcpFlags};
