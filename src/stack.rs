@@ -60,7 +60,7 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
 
     /// A stack on the caller's socket tables, one for each transport.
     pub fn with_tables(
-        iface: I,
+        mut iface: I,
         net: N,
         mut transports: T,
         mut tables: T::Tables,
@@ -69,6 +69,7 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
         let secret = Secret::new(rng);
         let idents = Idents::new(&secret);
         let mut cx = Cx::new(secret);
+        iface.start(&cx.secret);
         transports.start(&mut tables, &mut cx);
         Self {
             iface,

@@ -5,10 +5,19 @@
 //! It knows link addresses and nothing of IP configuration: it asks its sink whether an
 //! address is ours. Called by [`Stack::poll`](crate::Stack::poll) only.
 
+pub mod filter;
+pub mod ip;
+pub mod multi;
+
+pub use filter::{Filter, Filtered, Verdict};
+pub use ip::Ip;
+pub use multi::Either;
+
 use core::net::IpAddr;
-use phy::{Abort, GsoLimits, Instant, RxMeta, TxMeta};
+use phy::{Abort, Capabilities, GsoLimits, Instant, RxMeta, TxMeta};
 
 use crate::error::{Drop, TxError};
+use crate::secret::Secret;
 
 /// Moves IP packets to and from one or more links.
 #[diagnostic::on_unimplemented(
@@ -17,6 +26,12 @@ use crate::error::{Drop, TxError};
     note = "wrap a device in a link layer: `Ethernet::new(device, mac)` or `Ip::new(device)`"
 )]
 pub trait Interface {
+    /// Called once, before anything else: here are keys for tables whose collisions no peer
+    /// may choose.
+    fn start(&mut self, secret: &Secret) {
+        let _ = secret;
+    }
+
     /// Largest IP packet `link` carries, in octets.
     fn mtu(&self, link: Link) -> usize;
 
@@ -56,8 +71,24 @@ pub trait Interface {
 pub struct Offload {
     /// Transport checksums on transmit.
     pub tx_csum: bool,
-    /// Segmentation of long TCP segments.
+    /// Segmentation of long TCP segments. Sizes are those of the IP packet.
     pub gso: Option<GsoLimits>,
+}
+
+impl Offload {
+    /// What a device with `caps` completes for packets that it carries behind `header` octets
+    /// of link header.
+    pub(crate) fn of(caps: &Capabilities, header: usize) -> Self {
+        // No IP packet is longer than its 16-bit length field can say.
+        let packet = |max: u32| max.saturating_sub(header as u32).min(u32::from(u16::MAX));
+        Self {
+            tx_csum: caps.tx_csum,
+            gso: caps.gso.map(|limits| GsoLimits {
+                max_size: packet(limits.max_size),
+                ..limits
+            }),
+        }
+    }
 }
 
 /// Which of an interface's links; 0 when there is one.
@@ -158,4 +189,29 @@ pub trait PacketTx: Sized {
     {
         self.send_gather(len, [&[], &[]], meta, fill)
     }
+}
+
+/// Largest IP packet a device with `caps` carries behind `header` octets of link header.
+fn mtu(caps: &Capabilities, header: usize) -> usize {
+    caps.max_frame.saturating_sub(header).min(u16::MAX.into())
+}
+
+/// Is a packet of `head` octets and `payload` within what a device with `caps` carries behind
+/// `header` octets of link header? [`TxError::TooBig`] if not.
+fn fits(
+    caps: &Capabilities,
+    header: usize,
+    head: usize,
+    payload: [&[u8]; 2],
+    meta: TxMeta,
+) -> Result<(), TxError> {
+    let limit = caps
+        .frame_limit(meta.gso.is_some())
+        .saturating_sub(header)
+        .min(u16::MAX.into());
+    let [a, b] = payload;
+    if head.saturating_add(a.len()).saturating_add(b.len()) > limit {
+        return Err(TxError::TooBig(limit as u16));
+    }
+    Ok(())
 }
