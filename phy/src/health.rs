@@ -1,0 +1,124 @@
+//! What a device of the operating system remembers about errors: the first unreported one,
+//! how many frames it cost, and whether frames can leave at present. Nothing here stops
+//! traffic: a frame is delivered or lost.
+
+use core::time::Duration;
+use std::io;
+
+use nix::errno::Errno;
+
+use crate::{Instant, LinkState};
+
+/// How often an interface that is down is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub(crate) struct Health {
+    error: Option<Errno>,
+    lost: u64,
+    pub(crate) link: LinkState,
+    /// The last frame found no room in the kernel.
+    pub(crate) full: bool,
+    look_at: Instant,
+}
+
+impl Health {
+    pub(crate) const fn new(up: bool) -> Self {
+        Self {
+            error: None,
+            lost: 0,
+            link: if up { LinkState::Up } else { LinkState::Down },
+            full: false,
+            look_at: Instant::ZERO,
+        }
+    }
+
+    /// A frame went through.
+    pub(crate) const fn went(&mut self) {
+        self.link = LinkState::Up;
+    }
+
+    /// A frame was lost for a reason that is no error number.
+    pub(crate) const fn lose(&mut self) {
+        self.lost = self.lost.saturating_add(1);
+    }
+
+    /// A frame was lost. Being out of buffers is what networks are like, so it is counted
+    /// and not reported.
+    pub(crate) fn failed(&mut self, errno: Errno) {
+        self.lose();
+        match errno {
+            Errno::EAGAIN => self.full = true,
+            Errno::ENOBUFS | Errno::ENOMEM => {}
+            _ => self.broke(errno),
+        }
+    }
+
+    /// A call failed that concerns no single frame.
+    pub(crate) fn broke(&mut self, errno: Errno) {
+        if matches!(
+            errno,
+            Errno::EIO | Errno::ENETDOWN | Errno::ENODEV | Errno::ENXIO | Errno::EBADFD
+        ) {
+            self.link = LinkState::Down;
+        }
+        if self.error.is_none() {
+            self.error = Some(errno);
+        }
+    }
+
+    /// Whether it is time to ask the kernel if an interface that was down is up again.
+    pub(crate) fn look_again(&mut self, now: Instant) -> bool {
+        let due = self.link == LinkState::Down && now >= self.look_at;
+        if due {
+            self.look_at = now + LOOK_AGAIN;
+        }
+        due
+    }
+
+    pub(crate) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    pub(crate) fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take().map(io::Error::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_error_is_kept_until_taken() {
+        let mut health = Health::new(true);
+        health.failed(Errno::EMSGSIZE);
+        health.failed(Errno::EINVAL);
+        let first = health.take_error().and_then(|e| e.raw_os_error());
+        assert_eq!((first, health.lost()), (Some(libc::EMSGSIZE), 2));
+        assert!(health.take_error().is_none());
+    }
+
+    #[test]
+    fn full_queues_cost_frames_and_are_no_errors() {
+        let mut health = Health::new(true);
+        health.failed(Errno::ENOBUFS);
+        assert!(!health.full);
+        health.failed(Errno::EAGAIN);
+        assert!(health.full && health.take_error().is_none());
+        assert_eq!((health.lost(), health.link), (2, LinkState::Up));
+    }
+
+    #[test]
+    fn a_link_that_is_down_is_looked_at_ten_times_a_second() {
+        let mut health = Health::new(true);
+        assert!(!health.look_again(Instant::ZERO));
+        health.failed(Errno::EIO);
+        assert_eq!(health.link, LinkState::Down);
+        assert!(health.look_again(Instant::ZERO));
+        assert!(!health.look_again(Instant::from_millis(99)));
+        assert!(health.look_again(Instant::from_millis(100)));
+        health.went();
+        assert!(!health.look_again(Instant::from_secs(1)));
+    }
+}

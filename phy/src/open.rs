@@ -1,0 +1,196 @@
+//! Why a device of the operating system cannot be opened, told so that whoever reads it can
+//! go on: what failed, why, and two ways out, in one line.
+
+use core::fmt;
+
+use crate::name::Name;
+
+/// What was to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeviceKind {
+    /// An Ethernet tap.
+    Tap,
+    /// A tunnel device that carries IP packets.
+    Tun,
+    /// A packet socket on an interface.
+    Raw,
+}
+
+/// Why it could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OpenFailure {
+    /// The process lacks the privilege.
+    NoPermission,
+    /// No interface of that name, or no tun driver.
+    NoSuchDevice,
+    /// Another program holds the device.
+    Busy,
+    /// An interface of that name exists and is something else.
+    WrongKind,
+    /// Not a name an interface can have.
+    BadName,
+    /// The kernel does not know the request.
+    NotSupported,
+    /// Anything else, by its error number.
+    Os(i32),
+}
+
+/// A device of the operating system could not be opened.
+///
+/// Prints as one line: what failed, why, and the ways out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OpenError {
+    pub(crate) kind: DeviceKind,
+    pub(crate) name: Name,
+    pub(crate) failure: OpenFailure,
+}
+
+impl OpenError {
+    /// What was to be opened.
+    #[must_use]
+    pub const fn device(&self) -> DeviceKind {
+        self.kind
+    }
+
+    /// Its name; the first 15 octets of one that is too long.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Why it could not be opened.
+    #[must_use]
+    pub const fn failure(&self) -> OpenFailure {
+        self.failure
+    }
+
+    fn reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use DeviceKind::{Raw, Tap, Tun};
+        use OpenFailure as F;
+        f.write_str(match (self.failure, self.kind) {
+            (F::NoPermission, Raw) => "no permission (needs CAP_NET_RAW)",
+            (F::NoPermission, Tap | Tun) => "no permission (needs CAP_NET_ADMIN)",
+            (F::NoSuchDevice, Raw) => "no such interface",
+            (F::NoSuchDevice, Tap | Tun) => "/dev/net/tun is missing",
+            (F::Busy, _) => "in use by another program",
+            (F::WrongKind, _) => "an interface of this name exists and is of another kind",
+            (F::BadName, _) => {
+                "not an interface name (1 to 15 octets, no `/`, `:`, `%` or white space)"
+            }
+            (F::NotSupported, _) => "not supported by this kernel",
+            (F::Os(errno), _) => return write!(f, "{}", nix::errno::Errno::from_raw(errno).desc()),
+        })
+    }
+
+    fn ways_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use DeviceKind::{Raw, Tap, Tun};
+        use OpenFailure as F;
+        let name = self.name();
+        match (self.failure, self.kind) {
+            (F::NoPermission, Raw) => f.write_str(
+                "run as root or `sudo setcap cap_net_raw+ep PROGRAM`, or use `--phy cable`, \
+                 which needs no privilege",
+            ),
+            (F::NoPermission, Tap | Tun) => write!(
+                f,
+                "run as root or `sudo setcap cap_net_admin+ep PROGRAM`, or have it made for \
+                 you: `sudo ip tuntap add dev {name} mode {} user $USER`",
+                self.kind
+            ),
+            (F::NoSuchDevice, Raw) => f.write_str(
+                "pick one that `ip link` lists, or use `--phy cable`, which needs no interface",
+            ),
+            (F::NoSuchDevice, Tap | Tun) => f.write_str(
+                "load the driver: `sudo modprobe tun`, or use `--phy cable`, which needs no \
+                 driver",
+            ),
+            (F::Busy, _) => write!(
+                f,
+                "end the program that holds it (`ip -details link show {name}`), or pick \
+                 another name"
+            ),
+            (F::WrongKind, _) => write!(
+                f,
+                "pick another name, or remove that interface: `sudo ip link delete {name}`"
+            ),
+            (F::BadName, Raw) => f.write_str("pick one that `ip link` lists, or use `--phy cable`"),
+            (F::BadName, Tap | Tun) => {
+                write!(
+                    f,
+                    "pick a name such as `{}0`, or use `--phy cable`",
+                    self.kind
+                )
+            }
+            (F::NotSupported | F::Os(_), Raw) => {
+                f.write_str("use an Ethernet interface that is up, or use `--phy cable`")
+            }
+            (F::NotSupported | F::Os(_), Tap | Tun) => write!(
+                f,
+                "see whether `sudo ip tuntap add dev {name} mode {}` works, or use \
+                 `--phy cable`",
+                self.kind
+            ),
+        }
+    }
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tap => "tap",
+            Self::Tun => "tun",
+            Self::Raw => "raw",
+        })
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot open {} `{}`: ", self.kind, self.name())?;
+        self.reason(f)?;
+        f.write_str("; ")?;
+        self.ways_out(f)
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::format;
+    use std::string::String;
+
+    #[test]
+    fn every_failure_says_what_why_and_how_to_go_on() {
+        use DeviceKind::{Raw, Tap, Tun};
+        use OpenFailure as F;
+        let mut lines = String::new();
+        for kind in [Tap, Tun, Raw] {
+            for failure in [
+                F::NoPermission,
+                F::NoSuchDevice,
+                F::Busy,
+                F::WrongKind,
+                F::BadName,
+                F::NotSupported,
+                F::Os(libc::ENOMEM),
+            ] {
+                let error = OpenError {
+                    kind,
+                    name: Name::lossy("lab0"),
+                    failure,
+                };
+                lines += &format!("{error}\n");
+            }
+        }
+        insta::with_settings!({
+            snapshot_path => "../tests/snapshots",
+            prepend_module_to_snapshot => false,
+        }, {
+            insta::assert_snapshot!("phy__open_errors", lines);
+        });
+    }
+}

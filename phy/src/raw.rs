@@ -1,0 +1,303 @@
+//! A packet socket on an interface of the host (`packet(7)`): sees every frame the interface
+//! receives and sends frames as if it were the host. Frames that the host's own offloads
+//! left unfinished arrive whole, with metadata that says so; tags its offloads cut out are
+//! put back; frames this host sends are not taken for received ones. Invariant: the socket
+//! never blocks and never panics, and closing it, even by a crash, undoes all it did to the
+//! interface.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::vec::Vec;
+
+use nix::errno::Errno;
+
+use crate::name::Name;
+use crate::open::{DeviceKind, OpenError, OpenFailure};
+use crate::packet::{Port, Tx};
+use crate::sys::{self, BATCH, HEADROOM, Slot};
+use crate::vnet;
+use crate::{Capabilities, Device, FrameSink, Instant, RxCsum, RxMeta, RxToken, TxToken};
+
+/// How to open a [`RawSocket`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RawOptions {
+    /// Receive frames for any link address, not only the interface's own.
+    pub promiscuous: bool,
+    /// Offer the stack to leave checksums and segmentation to the host. What the host left
+    /// unfinished is received whole either way.
+    pub offload: bool,
+}
+
+impl RawOptions {
+    /// Promiscuous, without offloads.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            promiscuous: true,
+            offload: false,
+        }
+    }
+
+    /// Sets [`RawOptions::promiscuous`].
+    #[must_use]
+    pub const fn with_promiscuous(mut self, on: bool) -> Self {
+        self.promiscuous = on;
+        self
+    }
+
+    /// Sets [`RawOptions::offload`].
+    #[must_use]
+    pub const fn with_offload(mut self, on: bool) -> Self {
+        self.offload = on;
+        self
+    }
+}
+
+impl Default for RawOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A packet socket on an Ethernet interface of the host.
+///
+/// ```no_run
+/// let raw = phy::RawSocket::open("eth0")?;
+/// println!("beside the host on {}, MTU {}", raw.name(), raw.mtu());
+/// # Ok::<(), phy::OpenError>(())
+/// ```
+pub struct RawSocket {
+    port: Port,
+    slots: Vec<Slot>,
+}
+
+impl RawSocket {
+    /// Opens a promiscuous packet socket on the interface `name`.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what failed and how to go on.
+    pub fn open(name: &str) -> Result<Self, OpenError> {
+        Self::with_options(name, RawOptions::new())
+    }
+
+    /// As [`RawSocket::open`], with options.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what failed and how to go on.
+    pub fn with_options(name: &str, options: RawOptions) -> Result<Self, OpenError> {
+        let fail = |failure| OpenError {
+            kind: DeviceKind::Raw,
+            name: Name::lossy(name),
+            failure,
+        };
+        let wanted = Name::new(name).ok_or_else(|| fail(OpenFailure::BadName))?;
+        let port = Port::open(wanted, options).map_err(|errno| {
+            fail(match errno {
+                Errno::EPERM | Errno::EACCES => OpenFailure::NoPermission,
+                Errno::ENODEV | Errno::ENXIO => OpenFailure::NoSuchDevice,
+                Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP => {
+                    OpenFailure::NotSupported
+                }
+                other => OpenFailure::Os(other as i32),
+            })
+        })?;
+        Ok(Self {
+            port,
+            slots: (0..BATCH).map(|_| Slot::new()).collect(),
+        })
+    }
+
+    /// The interface's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.port.name.as_str()
+    }
+
+    /// The interface's MTU in octets, as it was when opened.
+    #[must_use]
+    pub const fn mtu(&self) -> usize {
+        self.port.mtu
+    }
+
+    /// The interface's own link address; the host answers to it too.
+    #[must_use]
+    pub const fn link_address(&self) -> [u8; 6] {
+        self.port.address
+    }
+
+    /// Frames lost between this process and the interface, since opening.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.port.health.lost()
+    }
+
+    /// The first error since the last call, if any. Errors cost frames and never stop the
+    /// device; full kernel queues are no errors.
+    pub fn take_error(&mut self) -> Option<io::Error> {
+        self.port.health.take_error()
+    }
+}
+
+struct Rx<'a> {
+    frame: &'a mut [u8],
+    meta: RxMeta,
+}
+
+impl RxToken for Rx<'_> {
+    fn frame(&mut self) -> &mut [u8] {
+        self.frame
+    }
+    fn meta(&self) -> RxMeta {
+        self.meta
+    }
+}
+
+/// The frame in a slot, its tag put back; `None` if it is ours or incomplete.
+fn unwrap(slot: &mut Slot, with_vnet: bool) -> Option<Rx<'_>> {
+    if slot.truncated {
+        return None;
+    }
+    let end = HEADROOM.checked_add(slot.len)?;
+    let mut meta = if with_vnet {
+        vnet::to_rx(&slot.vnet, slot.len)
+    } else {
+        RxMeta::new()
+    };
+    if slot.status & (libc::TP_STATUS_CSUMNOTREADY | libc::TP_STATUS_CSUM_VALID) != 0 {
+        meta = meta.with_csum(RxCsum::Valid);
+    }
+    let start = match slot.vlan {
+        None => HEADROOM,
+        Some((tpid, tci)) => {
+            // Both link addresses move forward, the tag goes between them and the type.
+            let front = slot.octets.first_chunk_mut::<16>()?;
+            front.copy_within(4..16, 0);
+            let (_, tag) = front.split_last_chunk_mut::<4>()?;
+            let ([t0, t1], [c0, c1]) = (tpid.to_be_bytes(), tci.to_be_bytes());
+            *tag = [t0, t1, c0, c1];
+            0
+        }
+    };
+    let frame = slot.octets.get_mut(start..end)?;
+    Some(Rx { frame, meta })
+}
+
+impl Device for RawSocket {
+    fn capabilities(&self) -> Capabilities {
+        self.port.caps.with_link(self.port.health.link)
+    }
+
+    fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
+        let port = &mut self.port;
+        port.look_again(now);
+        let mut taken = 0;
+        // Ends when the budget is spent or the socket is empty; each turn takes a frame.
+        while taken < budget {
+            let room = (budget - taken).min(BATCH);
+            let slots = self.slots.get_mut(..room).unwrap_or_default();
+            let got = match sys::receive_batch(port.fd.as_fd(), port.with_vnet, slots) {
+                Ok(got) => got,
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => break,
+                Err(errno) => {
+                    port.health.broke(errno);
+                    break;
+                }
+            };
+            for slot in slots.iter_mut().take(got).filter(|slot| !slot.outgoing) {
+                match unwrap(slot, port.with_vnet) {
+                    Some(rx) => {
+                        let answer = port.ready().then_some(Tx(port));
+                        sink.frame(rx, answer);
+                    }
+                    None => port.health.lose(),
+                }
+            }
+            taken += got;
+            if got < room {
+                break;
+            }
+        }
+        taken
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<impl TxToken> {
+        self.port.ready().then_some(Tx(&mut self.port))
+    }
+
+    fn flush(&mut self, now: Instant) {
+        self.port.flush(now);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.port.retry
+    }
+}
+
+/// Readable when a frame waits: for [`Waiter`](crate::Waiter).
+impl AsFd for RawSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.port.fd.as_fd()
+    }
+}
+
+impl AsRawFd for RawSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.port.fd.as_raw_fd()
+    }
+}
+
+impl core::fmt::Debug for RawSocket {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RawSocket")
+            .field("name", &self.port.name)
+            .field("capabilities", &self.capabilities())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::MAX_FRAME;
+
+    fn slot(frame: &[u8]) -> Slot {
+        let mut slot = Slot::new();
+        slot.octets[HEADROOM..HEADROOM + frame.len()].copy_from_slice(frame);
+        slot.len = frame.len();
+        slot
+    }
+
+    const FRAME: [u8; 16] = [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 0x08, 0x00, 0x45, 0x99];
+
+    #[test]
+    fn a_tag_the_kernel_cut_out_is_put_back() {
+        let mut slot = slot(&FRAME);
+        slot.vlan = Some((0x8100, 0x2005));
+        let rx = unwrap(&mut slot, false).unwrap();
+        let expected = [
+            1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 0x81, 0x00, 0x20, 0x05, 0x08, 0x00, 0x45, 0x99,
+        ];
+        assert_eq!(rx.frame, expected);
+    }
+
+    #[test]
+    fn unfinished_checksums_need_no_verification() {
+        let mut slot = slot(&FRAME);
+        assert_eq!(unwrap(&mut slot, true).unwrap().meta, RxMeta::new());
+        slot.status = libc::TP_STATUS_CSUMNOTREADY;
+        let rx = unwrap(&mut slot, false).unwrap();
+        assert_eq!((rx.meta.csum, &*rx.frame), (RxCsum::Valid, &FRAME[..]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_delivered() {
+        let mut slot = slot(&FRAME);
+        slot.truncated = true;
+        assert!(unwrap(&mut slot, true).is_none());
+        slot.truncated = false;
+        slot.len = MAX_FRAME + 1;
+        assert!(unwrap(&mut slot, true).is_none());
+    }
+}

@@ -1,0 +1,314 @@
+//! One queue of a tun or tap interface: what [`Tap`](crate::Tap) and [`Tun`](crate::Tun)
+//! share. A frame is one `read` or one `writev`, with a virtio-net header before it if that
+//! was negotiated. Invariant: the queue never blocks and never panics; a call that fails
+//! costs a frame and is remembered in [`Health`].
+
+use std::boxed::Box;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::vec::Vec;
+
+use libc::{c_int, c_uint};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+
+use crate::frame::gathered_len;
+use crate::health::Health;
+use crate::name::Name;
+use crate::open::{DeviceKind, OpenError, OpenFailure};
+use crate::sys::{self, MAX_FRAME};
+use crate::tap::TapOptions;
+use crate::vnet::{self, Medium};
+use crate::{
+    Abort, Capabilities, Device, FrameSink, GsoLimits, Instant, RxMeta, RxToken, TxMeta, TxToken,
+};
+
+/// Room for the largest head of one `send_gather`, reserved at the start.
+const HEAD: usize = 2048;
+
+/// How many frames one `receive` is expected to find.
+const BURST: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    port: Port,
+    buffer: Box<[u8]>,
+}
+
+/// Everything but the receive buffer, so that an answer can be sent while a frame is read.
+#[derive(Debug)]
+struct Port {
+    fd: OwnedFd,
+    /// Asks about the interface in the namespace it was opened in.
+    control: OwnedFd,
+    name: Name,
+    medium: Medium,
+    /// Each frame has a virtio-net header before it.
+    with_vnet: bool,
+    caps: Capabilities,
+    mtu: usize,
+    head: Vec<u8>,
+    health: Health,
+}
+
+impl Queue {
+    pub(crate) fn open(medium: Medium, name: &str, options: TapOptions) -> Result<Self, OpenError> {
+        let kind = match medium {
+            Medium::Ethernet => DeviceKind::Tap,
+            Medium::Ip => DeviceKind::Tun,
+        };
+        let fail = |failure| OpenError {
+            kind,
+            name: Name::lossy(name),
+            failure,
+        };
+        let wanted = Name::new(name).ok_or_else(|| fail(OpenFailure::BadName))?;
+        let port = Port::open(medium, wanted, options).map_err(fail)?;
+        Ok(Self {
+            port,
+            buffer: std::vec![0; vnet::LEN + MAX_FRAME].into_boxed_slice(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.port.name.as_str()
+    }
+
+    pub(crate) const fn mtu(&self) -> usize {
+        self.port.mtu
+    }
+
+    pub(crate) const fn lost(&self) -> u64 {
+        self.port.health.lost()
+    }
+
+    pub(crate) fn take_error(&mut self) -> Option<io::Error> {
+        self.port.health.take_error()
+    }
+}
+
+impl Port {
+    fn open(medium: Medium, name: Name, options: TapOptions) -> Result<Self, OpenFailure> {
+        let access = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let fd = open("/dev/net/tun", access, Mode::empty()).map_err(|errno| match errno {
+            Errno::EACCES | Errno::EPERM => OpenFailure::NoPermission,
+            Errno::ENOENT | Errno::ENXIO | Errno::ENODEV => OpenFailure::NoSuchDevice,
+            other => OpenFailure::Os(other as i32),
+        })?;
+        let os = |errno: Errno| OpenFailure::Os(errno as i32);
+        let control = sys::control_socket().map_err(os)?;
+        let features = sys::tun_features(fd.as_fd()).unwrap_or(0);
+        let with_vnet = options.offload && features & libc::IFF_VNET_HDR as c_uint != 0;
+        let mut flags = libc::IFF_NO_PI
+            | match medium {
+                Medium::Ethernet => libc::IFF_TAP,
+                Medium::Ip => libc::IFF_TUN,
+            };
+        if with_vnet {
+            flags |= libc::IFF_VNET_HDR;
+        }
+        let name = attach(&fd, &control, &name, flags, options.multi_queue)?;
+        let offload = if with_vnet {
+            sys::tun_set_vnet_size(fd.as_fd(), vnet::LEN as c_int).map_err(os)?;
+            negotiate(&fd)
+        } else {
+            // Whoever held a persistent interface before us may have left offloads on, and
+            // we could not tell what is unfinished.
+            let _ = sys::tun_set_offload(fd.as_fd(), 0);
+            0
+        };
+        let mtu = sys::if_mtu(control.as_fd(), &name).map_err(os)?;
+        let up = sys::if_up(control.as_fd(), &name).map_err(os)?;
+        let caps = Capabilities::new(max_frame(medium, mtu))
+            .with_burst(BURST)
+            .with_tx_csum(with_vnet)
+            .with_rx_csum(offload & libc::TUN_F_CSUM != 0)
+            .with_gso(with_vnet.then_some(GsoLimits {
+                max_size: 65_535,
+                max_segments: u16::MAX,
+            }));
+        Ok(Self {
+            fd,
+            control,
+            name,
+            medium,
+            with_vnet,
+            caps,
+            mtu,
+            head: Vec::with_capacity(HEAD),
+            health: Health::new(up),
+        })
+    }
+
+    /// Sees whether an interface that was down came up, and what its MTU is now.
+    fn look_again(&mut self, now: Instant) {
+        if !self.health.look_again(now) {
+            return;
+        }
+        if sys::if_up(self.control.as_fd(), &self.name) == Ok(true) {
+            self.health.went();
+        }
+        if let Ok(mtu) = sys::if_mtu(self.control.as_fd(), &self.name) {
+            self.mtu = mtu;
+            self.caps = self.caps.with_max_frame(max_frame(self.medium, mtu));
+        }
+    }
+
+    fn ready(&mut self) -> bool {
+        if self.health.full {
+            let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
+            self.health.full = poll(&mut fds, PollTimeout::ZERO) != Ok(1);
+        }
+        !self.health.full
+    }
+}
+
+/// Attaches to `name`. A persistent interface says itself whether it has several queues;
+/// asking for the wrong number is `EINVAL`, so the other is tried.
+fn attach(
+    fd: &OwnedFd,
+    control: &OwnedFd,
+    name: &Name,
+    flags: c_int,
+    multi_queue: bool,
+) -> Result<Name, OpenFailure> {
+    let queues = |many| if many { libc::IFF_MULTI_QUEUE } else { 0 };
+    let exists = || sys::if_up(control.as_fd(), name).is_ok();
+    let first = sys::tun_attach(fd.as_fd(), name, flags | queues(multi_queue));
+    let attached = match first {
+        Err(Errno::EINVAL) if exists() => {
+            sys::tun_attach(fd.as_fd(), name, flags | queues(!multi_queue))
+        }
+        other => other,
+    };
+    attached.map_err(|errno| match errno {
+        Errno::EPERM | Errno::EACCES => OpenFailure::NoPermission,
+        Errno::EBUSY => OpenFailure::Busy,
+        Errno::EINVAL if exists() => OpenFailure::WrongKind,
+        Errno::EINVAL | Errno::EOPNOTSUPP => OpenFailure::NotSupported,
+        other => OpenFailure::Os(other as i32),
+    })
+}
+
+/// Settles on the most the kernel may leave unfinished in what it hands us.
+fn negotiate(fd: &OwnedFd) -> c_uint {
+    use libc::{TUN_F_CSUM, TUN_F_TSO_ECN, TUN_F_TSO4, TUN_F_TSO6};
+    let tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+    [tso | TUN_F_TSO_ECN, tso, TUN_F_CSUM, 0]
+        .into_iter()
+        .find(|flags| sys::tun_set_offload(fd.as_fd(), *flags).is_ok())
+        .unwrap_or(0)
+}
+
+const fn max_frame(medium: Medium, mtu: usize) -> usize {
+    match medium {
+        Medium::Ethernet => mtu.saturating_add(14),
+        Medium::Ip => mtu,
+    }
+}
+
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.port.fd.as_fd()
+    }
+}
+
+struct Rx<'a> {
+    frame: &'a mut [u8],
+    meta: RxMeta,
+}
+
+impl RxToken for Rx<'_> {
+    fn frame(&mut self) -> &mut [u8] {
+        self.frame
+    }
+    fn meta(&self) -> RxMeta {
+        self.meta
+    }
+}
+
+struct Tx<'a>(&'a mut Port);
+
+impl TxToken for Tx<'_> {
+    fn send_gather<F>(
+        self,
+        head: usize,
+        payload: [&[u8]; 2],
+        meta: TxMeta,
+        fill: F,
+    ) -> Result<(), Abort>
+    where
+        F: FnOnce(&mut [u8]) -> Result<(), Abort>,
+    {
+        let port = self.0;
+        let len = gathered_len(head, payload).ok_or(Abort)?;
+        if len > MAX_FRAME {
+            return Err(Abort);
+        }
+        if port.head.len() < head {
+            port.head.resize(head, 0);
+        }
+        let front = port.head.get_mut(..head).ok_or(Abort)?;
+        fill(front)?;
+        let vnet = vnet::from_tx(meta, port.medium, front, len).ok_or(Abort)?;
+        let vnet: &[u8] = if port.with_vnet { &vnet } else { &[] };
+        let [a, b] = payload;
+        let parts = [vnet, front, a, b].map(IoSlice::new);
+        match sys::write_frame(&port.fd, &parts) {
+            Ok(_) => port.health.went(),
+            Err(errno) => port.health.failed(errno),
+        }
+        Ok(())
+    }
+}
+
+impl Device for Queue {
+    fn capabilities(&self) -> Capabilities {
+        self.port.caps.with_link(self.port.health.link)
+    }
+
+    fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
+        self.port.look_again(now);
+        for taken in 0..budget {
+            let len = match sys::read_frame(&self.port.fd, &mut self.buffer) {
+                Ok(len) => len,
+                Err(Errno::EAGAIN) => return taken,
+                Err(errno) => {
+                    self.port.health.broke(errno);
+                    return taken;
+                }
+            };
+            let Some(octets) = self.buffer.get_mut(..len) else {
+                return taken;
+            };
+            let Some(rx) = unwrap(octets, self.port.with_vnet) else {
+                self.port.health.lose();
+                continue;
+            };
+            self.port.health.went();
+            let answer = self.port.ready().then_some(Tx(&mut self.port));
+            sink.frame(rx, answer);
+        }
+        budget
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<impl TxToken> {
+        self.port.look_again(now);
+        self.port.ready().then_some(Tx(&mut self.port))
+    }
+}
+
+/// The frame and what the header before it says, if there is one.
+fn unwrap(octets: &mut [u8], with_vnet: bool) -> Option<Rx<'_>> {
+    if !with_vnet {
+        return Some(Rx {
+            frame: octets,
+            meta: RxMeta::new(),
+        });
+    }
+    let (header, frame) = octets.split_first_chunk_mut::<{ vnet::LEN }>()?;
+    let meta = vnet::to_rx(header, frame.len());
+    Some(Rx { frame, meta })
+}
