@@ -145,7 +145,7 @@ fn read(kind: u8, data: &[u8]) -> TcpOption<'_> {
 }
 
 /// Up to four blocks of a SACK option: first sequence number, and the one after the last.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct SackBlocks {
     blocks: [(u32, u32); 4],
     len: u8,
@@ -197,6 +197,13 @@ impl SackBlocks {
             .iter()
             .all(|edge| blocks.push(Be::read_u32(&edge[0..4]), Be::read_u32(&edge[4..8])));
         (all && rest.is_empty() && !blocks.is_empty()).then_some(blocks)
+    }
+}
+
+/// The blocks alone, as a list.
+impl core::fmt::Debug for SackBlocks {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
     }
 }
 
