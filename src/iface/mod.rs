@@ -5,13 +5,24 @@
 //! It knows link addresses and nothing of IP configuration: it asks its sink whether an
 //! address is ours. Called by [`Stack::poll`](crate::Stack::poll) only.
 
+mod arp;
+mod cache;
+mod claim;
+pub mod ethernet;
 pub mod filter;
+mod framing;
+mod hold;
 pub mod ip;
 pub mod multi;
+pub mod neighbor;
+mod table;
 
+pub use claim::Conflict;
+pub use ethernet::Ethernet;
 pub use filter::{Filter, Filtered, Verdict};
 pub use ip::Ip;
 pub use multi::Either;
+pub use neighbor::{Neighbor, NeighborError, NeighborState};
 
 use core::net::IpAddr;
 use phy::{Abort, Capabilities, GsoLimits, Instant, RxMeta, TxMeta};
