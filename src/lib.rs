@@ -14,6 +14,7 @@ pub mod secret;
 pub mod socket;
 pub mod stack;
 pub mod stats;
+pub mod tcp;
 pub mod transport;
 pub mod wire;
 

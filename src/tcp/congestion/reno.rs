@@ -1,0 +1,165 @@
+//! Reno (RFC 5681) with an initial window of ten segments (RFC 6928) and byte counting.
+//!
+//! Invariant: `window` and `threshold` stay in 1 to 2^30 octets and at or above one segment.
+
+use super::{Ack, Congestion, Loss};
+use phy::Instant;
+
+/// Segments of the initial window (RFC 6928 §2).
+const INITIAL: u32 = 10;
+/// The initial threshold: "arbitrarily high" (RFC 5681 §3.1).
+const UNLIMITED: u32 = 0x7fff_ffff;
+/// No window outgrows what sequence numbers can tell apart (RFC 7323 §2.2).
+const LARGEST: u32 = 1 << 30;
+
+/// Slow start, congestion avoidance, and half the flight after a loss.
+#[derive(Debug, Clone)]
+pub struct Reno {
+    window: u32,
+    threshold: u32,
+    /// Octets acknowledged towards the next segment of growth in congestion avoidance.
+    credit: u32,
+    mss: u16,
+}
+
+impl Reno {
+    fn mss(&self) -> u32 {
+        u32::from(self.mss)
+    }
+}
+
+impl Congestion for Reno {
+    fn new(_: Instant, mss: u16) -> Self {
+        let mss = mss.max(1);
+        Self {
+            window: INITIAL.saturating_mul(u32::from(mss)),
+            threshold: UNLIMITED,
+            credit: 0,
+            mss,
+        }
+    }
+
+    #[inline]
+    fn window(&self) -> u32 {
+        self.window
+    }
+
+    fn threshold(&self) -> Option<u32> {
+        Some(self.threshold)
+    }
+
+    fn on_ack(&mut self, ack: &Ack) {
+        if self.window < self.threshold {
+            // Slow start grows by what was acknowledged (RFC 5681 §3.1 with L unlimited, as
+            // RFC 3465 allows a sender that counts octets), but only a window that is used:
+            // less than twice the flight (RFC 7661 §4.3 draws the line at half the window).
+            if !ack.app_limited || self.window < ack.in_flight.saturating_mul(2) {
+                let grown = self.window.saturating_add(ack.acked);
+                // Without a loss so far the threshold is out of reach.
+                self.window = grown.min(self.threshold).min(LARGEST);
+            }
+            return;
+        }
+        if ack.app_limited {
+            return;
+        }
+        // Congestion avoidance: one segment for each window of acknowledged octets
+        // (RFC 5681 §3.1, byte counting of equation 3's recommended form).
+        self.credit = self.credit.saturating_add(ack.acked);
+        if self.credit >= self.window {
+            self.credit = self.credit.saturating_sub(self.window).min(self.window);
+            self.window = self.window.saturating_add(self.mss()).min(LARGEST);
+        }
+    }
+
+    fn on_loss(&mut self, _: Instant, loss: Loss, in_flight: u32) {
+        if loss != Loss::Repeated {
+            // RFC 5681 §3.1 equation 4.
+            let half = (in_flight / 2).min(LARGEST);
+            self.threshold = half.max(self.mss().saturating_mul(2));
+        }
+        self.credit = 0;
+        self.window = match loss {
+            Loss::Detected | Loss::Ecn => self.threshold,
+            // The loss window (RFC 5681 §3.1).
+            Loss::Timeout | Loss::Repeated => self.mss(),
+        };
+    }
+
+    fn on_mtu(&mut self, mss: u16) {
+        // RFC 5681 counts in segments: a window of n segments is one of n smaller segments.
+        let (old, new) = (u64::from(self.mss.max(1)), u64::from(mss.max(1)));
+        let scaled = u64::from(self.window).saturating_mul(new) / old;
+        self.mss = mss.max(1);
+        self.window = (scaled.min(u64::from(LARGEST)) as u32).max(self.mss());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ack(acked: u32, in_flight: u32, app_limited: bool) -> Ack {
+        Ack {
+            now: Instant::ZERO,
+            acked,
+            in_flight,
+            rtt: None,
+            delivery_rate: None,
+            app_limited,
+        }
+    }
+
+    /// Packets sent at once, each acknowledged on its own: the window afterwards, in segments.
+    fn after(sent: u32) -> u32 {
+        let mut reno = Reno::new(Instant::ZERO, 1000);
+        for _ in 0..sent {
+            reno.on_ack(&ack(1000, sent * 1000, sent < 10));
+        }
+        reno.window() / 1000
+    }
+
+    #[test]
+    fn slow_start_grows_only_a_used_window() {
+        assert_eq!([5, 6, 9, 10].map(after), [10, 12, 18, 20]);
+    }
+
+    #[test]
+    fn half_the_flight_after_a_loss_then_a_segment_per_window() {
+        let mut reno = Reno::new(Instant::ZERO, 1000);
+        assert_eq!(reno.threshold(), Some(0x7fff_ffff));
+        reno.on_loss(Instant::ZERO, Loss::Detected, 10_000);
+        assert_eq!((reno.window(), reno.threshold()), (5000, Some(5000)));
+        for _ in 0..5 {
+            assert_eq!(reno.window(), 5000);
+            reno.on_ack(&ack(1000, 5000, false));
+        }
+        assert_eq!(reno.window(), 6000);
+        reno.on_ack(&ack(6000, 3000, true));
+        assert_eq!(reno.window(), 6000);
+    }
+
+    #[test]
+    fn timeout_leaves_one_segment_and_holds_the_threshold() {
+        let mut reno = Reno::new(Instant::ZERO, 1000);
+        reno.on_loss(Instant::ZERO, Loss::Timeout, 10_000);
+        assert_eq!((reno.window(), reno.threshold()), (1000, Some(5000)));
+        reno.on_loss(Instant::ZERO, Loss::Repeated, 1000);
+        assert_eq!((reno.window(), reno.threshold()), (1000, Some(5000)));
+        reno.on_loss(Instant::ZERO, Loss::Timeout, 0);
+        assert_eq!(reno.threshold(), Some(2000));
+    }
+
+    #[test]
+    fn extremes_stay_in_range() {
+        let mut reno = Reno::new(Instant::ZERO, 0);
+        reno.on_mtu(0);
+        for _ in 0..100 {
+            reno.on_ack(&ack(u32::MAX, u32::MAX, false));
+        }
+        assert_eq!(reno.window(), LARGEST);
+        reno.on_loss(Instant::ZERO, Loss::Detected, u32::MAX);
+        reno.on_mtu(u16::MAX);
+        assert!(reno.window() <= LARGEST);
+    }
+}

@@ -1,0 +1,36 @@
+//! Why a connection ended or is in trouble, as the application is told.
+
+use core::fmt;
+
+/// What ended a connection, or kept it from opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TcpError {
+    /// Nobody listens there: a RST or a port unreachable answered our SYN.
+    Refused,
+    /// The peer reset the connection.
+    Reset,
+    /// The peer did not answer: retransmissions, probes or the user timeout ran out.
+    TimedOut,
+    /// The host cannot be reached, or its reaching is forbidden.
+    HostUnreachable,
+    /// The network cannot be reached.
+    NetUnreachable,
+    /// This side aborted the connection.
+    Aborted,
+}
+
+impl fmt::Display for TcpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "connection refused",
+            Self::Reset => "connection reset by peer",
+            Self::TimedOut => "connection timed out",
+            Self::HostUnreachable => "no route to host",
+            Self::NetUnreachable => "network is unreachable",
+            Self::Aborted => "connection aborted",
+        })
+    }
+}
+
+impl core::error::Error for TcpError {}

@@ -1,0 +1,58 @@
+//! What can be told about a connection.
+
+use core::time::Duration;
+
+use super::tcb::State;
+
+/// A snapshot of one connection's numbers, as `TCP_INFO` gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// Connection state.
+    pub state: State,
+    /// Retransmission timeout now, with its back-off.
+    pub rto: Duration,
+    /// Smoothed round-trip time, `None` before the first sample.
+    pub srtt: Option<Duration>,
+    /// Mean deviation of the round-trip time.
+    pub rttvar: Duration,
+    /// Least round-trip time seen, `None` before the first sample.
+    pub min_rtt: Option<Duration>,
+    /// Congestion window, octets.
+    pub cwnd: u32,
+    /// Slow start threshold, octets, where the algorithm has one.
+    pub ssthresh: Option<u32>,
+    /// Octets (with SYN and FIN) sent and neither acknowledged nor held to be lost.
+    pub in_flight: u32,
+    /// Octets (with SYN and FIN) sent and not acknowledged cumulatively.
+    pub unacked: u32,
+    /// Octets the peer reported out of order.
+    pub sacked: u32,
+    /// Expirations of the retransmission timer, or unanswered probes, since the last progress.
+    pub retries: u8,
+    /// Segments retransmitted over the connection's life.
+    pub retransmits: u32,
+    /// Octets of text in a full segment that we send.
+    pub snd_mss: u16,
+    /// Octets of text in the largest segment received, as far as acknowledging needs it.
+    pub rcv_mss: u16,
+    /// MSS we advertised.
+    pub adv_mss: u16,
+    /// The peer's window, octets.
+    pub snd_wnd: u32,
+    /// The window we offered and that is still open, octets.
+    pub rcv_wnd: u32,
+    /// Shift of the peer's window and of ours, where scaling was agreed on.
+    pub window_scales: Option<(u8, u8)>,
+    /// Are timestamps used?
+    pub timestamps: bool,
+    /// Is SACK used?
+    pub sack: bool,
+    /// Octets of text the peer acknowledged.
+    pub bytes_acked: u64,
+    /// Octets of text received in order.
+    pub bytes_received: u64,
+    /// Segments received.
+    pub segs_in: u32,
+    /// Segments sent; a train counts as its segments.
+    pub segs_out: u32,
+}
