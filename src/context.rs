@@ -1,6 +1,7 @@
 //! What every layer may know about the moment: time, secret, counters, limits.
 
 use crate::error::Drop;
+use crate::net::limit::IcmpLimit;
 use crate::secret::Secret;
 use crate::stats::Stats;
 use phy::Instant;
@@ -15,7 +16,7 @@ pub struct Cx {
     /// Counters of the whole stack.
     pub stats: Stats,
     /// Bounds the ICMP errors sent (RFC 1812 §4.3.2.8).
-    pub icmp_limit: crate::net::limit::IcmpLimit,
+    pub icmp_limit: IcmpLimit,
     /// Turn number; egress starts with another protocol each turn.
     pub(crate) turn: usize,
 }
@@ -25,9 +26,9 @@ impl Cx {
     pub fn new(secret: Secret) -> Self {
         Self {
             now: Instant::ZERO,
+            icmp_limit: IcmpLimit::new(&secret),
             secret,
             stats: Stats::default(),
-            icmp_limit: Default::default(),
             turn: 0,
         }
     }

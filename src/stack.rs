@@ -9,7 +9,9 @@ use rand_core::CryptoRng;
 use crate::context::Cx;
 use crate::error::{Drop, OpenError, Stale};
 use crate::iface::{Interface, Link, Packet, PacketSink, PacketTx};
+use crate::net::answer::Origin;
 use crate::net::ident::Idents;
+use crate::net::limit::IcmpLimit;
 use crate::net::output::Down;
 use crate::net::{Answer, IcmpError, Network, unreach};
 use crate::secret::Secret;
@@ -26,7 +28,7 @@ pub struct Stack<I, N, T: Transports<S>, S> {
     transports: T,
     tables: T::Tables,
     cx: Cx,
-    idents: Idents,
+    origin: Origin,
     storage: PhantomData<fn() -> S>,
 }
 
@@ -67,7 +69,7 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
         rng: &mut impl CryptoRng,
     ) -> Self {
         let secret = Secret::new(rng);
-        let idents = Idents::new(&secret);
+        let origin = Origin::new(Idents::new(&secret));
         let mut cx = Cx::new(secret);
         iface.start(&cx.secret);
         transports.start(&mut tables, &mut cx);
@@ -77,7 +79,7 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
             transports,
             tables,
             cx,
-            idents,
+            origin,
             storage: PhantomData,
         }
     }
@@ -156,6 +158,11 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
         &self.cx.stats
     }
 
+    /// How many ICMP errors may be sent, to be changed.
+    pub fn icmp_limit(&mut self) -> &mut IcmpLimit {
+        &mut self.cx.icmp_limit
+    }
+
     /// The time of the last `poll`.
     pub fn now(&self) -> Instant {
         self.cx.now
@@ -170,7 +177,7 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
             transports,
             tables,
             cx,
-            idents,
+            origin,
             ..
         } = self;
         cx.now = cx.now.max(now);
@@ -184,7 +191,7 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
                 transports: &mut *transports,
                 tables: &mut *tables,
                 cx: &mut *cx,
-                idents: &mut *idents,
+                origin: &mut *origin,
                 storage: PhantomData,
             };
             iface.receive(now, Self::BATCH, &mut up)
@@ -194,9 +201,13 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
         if iface.take_resolved() {
             transports.unpark(tables);
         }
-        let mut down = Down::new(&mut *iface, &mut *net, &mut *idents, now);
+        while let Some(quote) = net.take_expired() {
+            let mut down = Down::new(&mut *iface, &mut *net, &mut *origin, now);
+            unreach::send_reassembly_exceeded(cx, &quote, &mut down);
+        }
+        let mut down = Down::new(&mut *iface, &mut *net, &mut *origin, now);
         let sent = transports.egress(tables, cx, &mut down, Self::BATCH);
-        down.account(&mut cx.stats);
+        origin.account(&mut cx.stats);
         iface.flush(now);
 
         if received >= Self::BATCH || sent >= Self::BATCH {
@@ -220,7 +231,7 @@ struct Up<'a, N, T: Transports<S>, S> {
     transports: &'a mut T,
     tables: &'a mut T::Tables,
     cx: &'a mut Cx,
-    idents: &'a mut Idents,
+    origin: &'a mut Origin,
     storage: PhantomData<S>,
 }
 
@@ -231,7 +242,7 @@ impl<N: Network, T: Transports<S>, S> PacketSink for Up<'_, N, T, S> {
             transports,
             tables,
             cx,
-            idents,
+            origin,
             ..
         } = self;
         cx.stats.rx_packets = cx.stats.rx_packets.wrapping_add(1);
@@ -254,7 +265,7 @@ impl<N: Network, T: Transports<S>, S> PacketSink for Up<'_, N, T, S> {
             }
             return;
         }
-        let answer = Answer::to(&packet, answer, idents);
+        let answer = Answer::to(&packet, answer, origin);
         transports.ingress(tables, cx, packet, answer);
     }
 

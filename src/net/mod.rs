@@ -4,13 +4,32 @@
 //! headers are read or written. Transports above it see an [`Ingress`] and, on the way down,
 //! an [`Output`].
 
+pub mod answer;
+mod config;
+mod fragment;
 pub mod ident;
+pub mod ipv4;
 pub mod limit;
+mod list;
+mod martian;
 pub mod output;
+#[cfg(feature = "alloc")]
+mod partial;
+mod pmtu;
+#[cfg(feature = "alloc")]
+mod reassembly;
+mod route;
+mod table;
 pub mod unreach;
 
-pub use output::{Answer, Dest, Output, Room};
-pub use unreach::{ErrorKind, IcmpError};
+pub use answer::Answer;
+pub use config::ConfigError;
+pub use ipv4::Ipv4;
+pub use output::{Dest, Output, Room};
+#[cfg(feature = "alloc")]
+pub use reassembly::ReassemblyLimits;
+pub use route::Route;
+pub use unreach::{ErrorKind, IcmpError, Quote};
 
 use crate::context::Cx;
 use crate::iface::{Hop, Link, Packet};
@@ -61,10 +80,28 @@ pub trait Network {
         None
     }
 
+    /// A datagram given up by `timers` although its first fragment had come: its sender is to be
+    /// told (RFC 1122 §3.3.2).
+    fn take_expired(&mut self) -> Option<Quote> {
+        None
+    }
+
     /// Calls `f` for every address that is ours and must be announced on its link since the
     /// last call.
     fn take_new_addresses(&mut self, f: impl FnMut(Link, IpAddr)) {
         let _ = f;
+    }
+}
+
+impl From<crate::wire::WireError> for crate::error::Drop {
+    fn from(error: crate::wire::WireError) -> Self {
+        use crate::wire::WireError;
+        match error {
+            WireError::Truncated => Self::Truncated,
+            WireError::BadChecksum => Self::BadChecksum,
+            WireError::BadVersion => Self::UnknownProtocol,
+            _ => Self::Malformed,
+        }
     }
 }
 
@@ -73,7 +110,8 @@ pub trait Network {
 pub struct Ingress<'p> {
     /// The header's fields.
     pub ip: IpHeader,
-    /// The header's octets, options included; of the first fragment after reassembly.
+    /// The header's octets, options included; after reassembly those of the first fragment, with
+    /// the length of the whole.
     pub header: &'p [u8],
     /// What follows the header, clipped to the IP length.
     pub payload: &'p mut [u8],

@@ -4,14 +4,16 @@ use core::net::IpAddr;
 use phy::{Instant, TxMeta};
 
 use crate::error::TxError;
-use crate::iface::{Cast, Interface, Offload, PacketTx, Wait};
-use crate::net::ident::Idents;
-use crate::net::{Ingress, Network};
-use crate::stats::Stats;
+use crate::iface::{Cast, Hop, Interface, Offload, Wait};
+use crate::net::Network;
+use crate::net::answer::Origin;
+use crate::net::fragment::{
+    Cuts, Fragment, MAX_PACKET, body_len, complete, emit, header_len, part,
+};
 use crate::wire::IpHeader;
 
 /// Time to live of what we send unless the sender says otherwise (RFC 1700).
-pub const DEFAULT_TTL: u8 = 64;
+pub const DEFAULT_TTL: u8 = IpHeader::DEFAULT_TTL;
 
 /// Where a packet of a transport goes, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +24,8 @@ pub struct Dest {
     pub src: Option<IpAddr>,
     /// IP protocol number.
     pub proto: u8,
-    /// Time to live, 1..=255; `None` for the default of 64 (RFC 1700).
+    /// Time to live, 1..=255; `None` for the default: 64 (RFC 1700), or 1 to a group (RFC 1112
+    /// §6.1).
     pub ttl: Option<u8>,
     /// DSCP and ECN bits (RFC 2474, RFC 3168).
     pub tos: u8,
@@ -67,8 +70,19 @@ pub trait Output {
     fn room(&self, dst: IpAddr, src: Option<IpAddr>) -> Result<Room, TxError>;
 
     /// Sends `head` octets, written by `fill` behind the IP header, then `payload`. Offsets in
-    /// `meta` count from the transport header. What exceeds the link is fragmented unless
-    /// `to` forbids it; `head` must fit the first fragment.
+    /// `meta` count from the transport header. What exceeds the link or the path is fragmented
+    /// unless `to` forbids it; `head` must fit the first fragment. With `meta.gso` the device
+    /// cuts, and nothing is measured here.
+    ///
+    /// No device sees a fragmented datagram whole: a checksum asked for in `meta` is then
+    /// completed in software, so whoever may exceed [`Room::payload`] does better to compute it
+    /// while copying than to use [`Room::offload`].
+    ///
+    /// # Errors
+    /// [`TxError::NoRoute`]; [`TxError::TooBig`] for what may not be fragmented, for a `head` that
+    /// fits no fragment, and for packets above 65,535 octets; [`TxError::Full`] and
+    /// [`TxError::Resolving`], after which the same packet may be sent again; others when it is
+    /// lost.
     fn send_gather<F>(
         &mut self,
         to: Dest,
@@ -80,7 +94,8 @@ pub trait Output {
     where
         F: FnOnce(&IpHeader, &mut [u8]);
 
-    /// Sends one packet whose `len` octets behind the IP header `fill` writes in place.
+    /// Sends one packet whose `len` octets behind the IP header `fill` writes in place. It is
+    /// never fragmented: [`TxError::TooBig`] if it would have to be.
     fn send<F>(&mut self, to: Dest, len: usize, fill: F) -> Result<(), TxError>
     where
         F: FnOnce(&IpHeader, &mut [u8]),
@@ -89,146 +104,117 @@ pub trait Output {
     }
 }
 
-/// One immediate answer to the sender of the packet at hand. It retraces the packet's path:
-/// no route and no address lookup.
-#[derive(Debug)]
-pub struct Answer<T> {
-    tx: T,
-    ip: IpHeader,
-    ident: u16,
-}
-
-impl<T: PacketTx> Answer<T> {
-    /// An answer to `packet` by way of `tx`.
-    pub(crate) fn to(packet: &Ingress<'_>, tx: T, idents: &mut Idents) -> Self {
-        let ip = IpHeader {
-            src: packet.ip.dst,
-            dst: packet.ip.src,
-            proto: packet.ip.proto,
-            ttl: DEFAULT_TTL,
-            tos: 0,
-        };
-        let ident = idents.next(ip.src, ip.dst, ip.proto);
-        Self { tx, ip, ident }
-    }
-    /// The header the answer will carry.
-    pub fn ip(&self) -> &IpHeader {
-        &self.ip
-    }
-    /// The header the answer will carry, to be changed.
-    pub fn ip_mut(&mut self) -> &mut IpHeader {
-        &mut self.ip
-    }
-    /// Largest payload behind the IP header, in octets.
-    pub fn room(&self) -> usize {
-        self.tx.mtu().saturating_sub(header_len(&self.ip))
-    }
-    /// Sends `len` octets behind the IP header, written by `fill`: [`TxError::TooBig`] above
-    /// [`room`](Self::room).
-    pub fn send<F>(self, len: usize, fill: F) -> Result<(), TxError>
-    where
-        F: FnOnce(&IpHeader, &mut [u8]),
-    {
-        if len > self.room() {
-            return Err(TxError::TooBig(self.tx.mtu() as u16));
-        }
-        let Self { tx, ip, ident } = self;
-        emit(
-            tx,
-            &ip,
-            Fragment::whole(ident),
-            len,
-            [&[], &[]],
-            TxMeta::default(),
-            fill,
-        )
-    }
-}
-
-/// Where a packet stands in its datagram, as its header says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fragment {
-    pub ident: u16,
-    pub dont_fragment: bool,
-    pub more: bool,
-    /// In octets, a multiple of 8.
-    pub offset: u16,
-}
-
-impl Fragment {
-    /// A whole datagram that may be fragmented on its way.
-    pub const fn whole(ident: u16) -> Self {
-        Self {
-            ident,
-            dont_fragment: false,
-            more: false,
-            offset: 0,
-        }
-    }
-}
-
-/// Octets of an IP header without options.
-pub(crate) fn header_len(ip: &IpHeader) -> usize {
-    if ip.dst.is_ipv4() { 20 } else { 40 }
-}
-
-/// Writes IP header and payload into `tx`.
-pub(crate) fn emit<F>(
-    tx: impl PacketTx,
-    ip: &IpHeader,
-    fragment: Fragment,
-    head: usize,
-    payload: [&[u8]; 2],
-    meta: TxMeta,
-    fill: F,
-) -> Result<(), TxError>
-where
-    F: FnOnce(&IpHeader, &mut [u8]),
-{
-    let _ = (tx, ip, fragment, head, payload, meta, fill);
-    Err(TxError::Dropped)
-}
-
 /// [`Output`] over an interface and a network.
 pub(crate) struct Down<'a, I, N> {
     iface: &'a mut I,
     net: &'a mut N,
-    idents: &'a mut Idents,
+    origin: &'a mut Origin,
     now: Instant,
-    packets: u64,
-    octets: u64,
 }
 
 impl<'a, I: Interface, N: Network> Down<'a, I, N> {
-    pub fn new(iface: &'a mut I, net: &'a mut N, idents: &'a mut Idents, now: Instant) -> Self {
+    pub fn new(iface: &'a mut I, net: &'a mut N, origin: &'a mut Origin, now: Instant) -> Self {
         Self {
             iface,
             net,
-            idents,
+            origin,
             now,
-            packets: 0,
-            octets: 0,
         }
     }
-    /// Adds what was sent to the counters.
-    pub fn account(self, stats: &mut Stats) {
-        stats.tx_packets = stats.tx_packets.wrapping_add(self.packets);
-        stats.tx_octets = stats.tx_octets.wrapping_add(self.octets);
+
+    /// Largest packet to `dst` by way of `hop`, in octets.
+    fn mtu(&self, hop: &Hop, dst: IpAddr) -> usize {
+        let link = self.iface.mtu(hop.link);
+        let path = self.net.path_mtu(dst, self.now);
+        path.map_or(link, |path| path.min(link))
+    }
+
+    /// Sends what exceeds `mtu` in pieces. Once the first piece is out the others follow or the
+    /// datagram is lost: the same one again would only be lost again.
+    fn send_fragments<F>(
+        &mut self,
+        way: (Hop, Wait, usize),
+        ip: &IpHeader,
+        head: usize,
+        payload: [&[u8]; 2],
+        meta: TxMeta,
+        fill: F,
+    ) -> Result<(), TxError>
+    where
+        F: FnOnce(&IpHeader, &mut [u8]),
+    {
+        let (hop, wait, mtu) = way;
+        let too_big = TxError::TooBig(u16::try_from(mtu).unwrap_or(u16::MAX));
+        let body = body_len(ip, head, payload)?;
+        let mut cuts = Cuts::new(body, mtu.saturating_sub(header_len(ip))).ok_or(too_big)?;
+        if head > cuts.each() {
+            return Err(too_big);
+        }
+        let ident = self.origin.idents.next(ip.src, ip.dst, ip.proto);
+        let first = self.iface.transmit(self.now, hop, wait)?;
+        let Some((_, len, more)) = cuts.next() else {
+            return Ok(());
+        };
+        let whole = Fragment::whole(ident);
+        let front = part(payload, 0, len.saturating_sub(head));
+        let stamp = TxMeta {
+            stamp: meta.stamp,
+            ..TxMeta::NONE
+        };
+        let piece = Fragment { more, ..whole };
+        emit(first, ip, piece, head, front, stamp, |ip, room| {
+            fill(ip, room);
+            if let Some(csum) = meta.csum {
+                complete(csum, room, payload);
+            }
+        })?;
+        self.origin.sent(ip, len);
+        for (at, len, more) in cuts {
+            let octets = part(payload, at.saturating_sub(head), len);
+            let offset = at as u16; // below 65,536, since `body` is
+            let piece = Fragment {
+                more,
+                offset,
+                ..whole
+            };
+            let mut result = self.send_piece(hop, wait, ip, piece, octets);
+            if result == Err(TxError::Full) {
+                // A device may have more room than it has slots in its queue.
+                self.iface.flush(self.now);
+                result = self.send_piece(hop, wait, ip, piece, octets);
+            }
+            if let Err(error) = result {
+                self.origin.lost();
+                return Err(match error {
+                    TxError::Full | TxError::Resolving => TxError::Dropped,
+                    other => other,
+                });
+            }
+            self.origin.sent(ip, len);
+        }
+        Ok(())
+    }
+
+    fn send_piece(
+        &mut self,
+        hop: Hop,
+        wait: Wait,
+        ip: &IpHeader,
+        piece: Fragment,
+        payload: [&[u8]; 2],
+    ) -> Result<(), TxError> {
+        let tx = self.iface.transmit(self.now, hop, wait)?;
+        emit(tx, ip, piece, 0, payload, TxMeta::NONE, |_, _| {})
     }
 }
 
 impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     fn room(&self, dst: IpAddr, src: Option<IpAddr>) -> Result<Room, TxError> {
         let hop = self.net.route(dst, src).ok_or(TxError::NoRoute)?;
-        let mtu = self.iface.mtu(hop.link);
-        let mtu = self
-            .net
-            .path_mtu(dst, self.now)
-            .map_or(mtu, |path| path.min(mtu));
         let front = if dst.is_ipv4() { 20 } else { 40 };
         Ok(Room {
             src: src.unwrap_or(hop.from),
-            payload: mtu.saturating_sub(front),
+            payload: self.mtu(&hop, dst).min(MAX_PACKET).saturating_sub(front),
             offload: self.iface.offload(hop.link),
             cast: hop.cast,
         })
@@ -246,24 +232,36 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
         F: FnOnce(&IpHeader, &mut [u8]),
     {
         let hop = self.net.route(to.dst, to.src).ok_or(TxError::NoRoute)?;
-        let tx = self.iface.transmit(self.now, hop, to.wait)?;
+        let ttl = match hop.cast {
+            // RFC 1112 §6.1: groups stay on the link unless the sender says otherwise.
+            Cast::Multicast => 1,
+            Cast::Unicast | Cast::Broadcast => DEFAULT_TTL,
+        };
         let ip = IpHeader {
             src: to.src.unwrap_or(hop.from),
             dst: to.dst,
             proto: to.proto,
-            ttl: to.ttl.unwrap_or(DEFAULT_TTL),
+            ttl: to.ttl.unwrap_or(ttl),
             tos: to.tos,
         };
-        let ident = self.idents.next(ip.src, ip.dst, ip.proto);
-        let whole = Fragment {
-            dont_fragment: to.dont_fragment,
-            ..Fragment::whole(ident)
+        let body = body_len(&ip, head, payload)?;
+        let mtu = self.mtu(&hop, to.dst);
+        // What the device cuts into segments itself is measured by the device.
+        if meta.gso.is_none() && header_len(&ip) + body > mtu {
+            if to.dont_fragment {
+                return Err(TxError::TooBig(u16::try_from(mtu).unwrap_or(u16::MAX)));
+            }
+            let way = (hop, to.wait, mtu);
+            return self.send_fragments(way, &ip, head, payload, meta, fill);
+        }
+        let tx = self.iface.transmit(self.now, hop, to.wait)?;
+        let fragment = if to.dont_fragment {
+            Fragment::atomic()
+        } else {
+            Fragment::whole(self.origin.idents.next(ip.src, ip.dst, ip.proto))
         };
-        emit(tx, &ip, whole, head, payload, meta, fill)?;
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self
-            .octets
-            .wrapping_add((header_len(&ip) + head + payload[0].len() + payload[1].len()) as u64);
+        emit(tx, &ip, fragment, head, payload, meta, fill)?;
+        self.origin.sent(&ip, body);
         Ok(())
     }
 }

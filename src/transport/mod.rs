@@ -38,7 +38,7 @@ pub trait Transport<S> {
         set: &mut Self::Set,
         cx: &mut Cx,
         packet: Ingress<'_>,
-        answer: Answer<T>,
+        answer: Answer<'_, T>,
     );
 
     /// An ICMP error came about a packet that may have been this protocol's. True if it was,

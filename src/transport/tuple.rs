@@ -26,7 +26,7 @@ pub trait Transports<S> {
         t: &mut Self::Tables,
         cx: &mut Cx,
         packet: Ingress<'_>,
-        answer: Answer<T>,
+        answer: Answer<'_, T>,
     );
     fn icmp_error(&mut self, t: &mut Self::Tables, cx: &mut Cx, error: &IcmpError<'_>) -> bool;
     fn timers(&mut self, t: &mut Self::Tables, cx: &mut Cx);
@@ -68,7 +68,7 @@ macro_rules! tuples {
                 $(self.$n.start(&mut t.$n, cx);)+
             }
             fn ingress<T: PacketTx>(
-                &mut self, t: &mut Self::Tables, cx: &mut Cx, packet: Ingress<'_>, answer: Answer<T>,
+                &mut self, t: &mut Self::Tables, cx: &mut Cx, packet: Ingress<'_>, answer: Answer<'_, T>,
             ) {
                 $(if self.$n.claims(&packet) {
                     return self.$n.ingress(&mut t.$n, cx, packet, answer);
@@ -85,8 +85,9 @@ macro_rules! tuples {
             fn egress(&mut self, t: &mut Self::Tables, cx: &mut Cx, out: &mut impl Output, budget: usize) -> usize {
                 // Another protocol goes first each turn, so that a busy one starves nobody.
                 let mut left = budget;
-                for turn in 0..$count {
-                    match (cx.turn.wrapping_add(turn)) % $count {
+                let count: usize = $count;
+                for turn in 0..count {
+                    match (cx.turn.wrapping_add(turn)) % count {
                         $($n => left = left.saturating_sub(self.$n.egress(&mut t.$n, cx, out, left)),)+
                         _ => {}
                     }
