@@ -407,9 +407,16 @@ impl Icmpv4 {
     pub fn set_echo_reply(message: &mut [u8]) -> bool {
         match message.first_chunk_mut::<8>() {
             Some(h) if h[0..2] == [8, 0] => {
-                let sum = Be::read_u16(&h[2..4]);
+                let sum = checksum::update(Be::read_u16(&h[2..4]), 0x0800, 0x0000);
                 h[0] = 0;
-                Be::write_u16(&mut h[2..4], checksum::update(sum, 0x0800, 0x0000));
+                Be::write_u16(&mut h[2..4], sum);
+                // RFC 1624 §3 leaves out the message of nothing but zeros, whose checksum is
+                // the other zero.
+                if sum == 0 && message.iter().all(|octet| *octet == 0) {
+                    if let Some(field) = message.get_mut(2..4) {
+                        field.fill(0xff);
+                    }
+                }
                 true
             }
             _ => false,

@@ -221,4 +221,11 @@ fn a_request_becomes_its_reply_in_place() {
         "it is no request any more"
     );
     assert!(!Icmpv4::set_echo_reply(&mut [8, 0, 0]));
+    // Nothing but zeros is left: the one message whose checksum an update alone gets wrong.
+    let mut zeros = message(Icmpv4::EchoRequest { ident: 0, seq: 0 }, &[0; 3]);
+    assert!(Icmpv4::set_echo_reply(&mut zeros));
+    assert_eq!(
+        zeros,
+        message(Icmpv4::EchoReply { ident: 0, seq: 0 }, &[0; 3])
+    );
 }
