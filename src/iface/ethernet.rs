@@ -179,7 +179,7 @@ impl<D: Device, const N: usize> Ethernet<D, N> {
                     };
                     // Only IPv4 addresses are asked for, so only IPv4 packets wait.
                     let tx = EthTx {
-                        token: Some(token),
+                        token: Ok(token),
                         caps,
                         header: Header {
                             dst,
@@ -293,7 +293,7 @@ impl<D: Device, const N: usize> Interface for Ethernet<D, N> {
         };
         let token = device.transmit(now).ok_or(TxError::Full)?;
         Ok(Either::A(EthTx {
-            token: Some(token),
+            token: Ok(token),
             caps,
             header: Header { dst, src, kind },
         }))
@@ -353,7 +353,10 @@ impl<K: PacketSink, const N: usize> FrameSink for Up<'_, K, N> {
                     cast,
                 };
                 // No station is called by a group address: there is nobody to answer.
-                let token = answer.filter(|_| header.src.is_unicast());
+                let token = match header.src.is_unicast() {
+                    true => answer.ok_or(TxError::Full),
+                    false => Err(TxError::NoRoute),
+                };
                 let answer = EthTx {
                     token,
                     caps: self.caps,

@@ -35,9 +35,9 @@ pub(super) fn send_arp(token: impl TxToken, src: Mac, dst: Mac, arp: Arp) -> Res
     })
 }
 
-/// Room for one frame; none in the device if `token` is `None`.
+/// Room for one frame, or why there is none.
 pub(super) struct EthTx<T> {
-    pub(super) token: Option<T>,
+    pub(super) token: Result<T, TxError>,
     pub(super) caps: Capabilities,
     pub(super) header: Header,
 }
@@ -67,7 +67,7 @@ impl<T: TxToken> PacketTx for EthTx<T> {
             header,
         } = self;
         super::fits(&caps, Header::LEN, head, payload, meta)?;
-        let token = token.ok_or(TxError::Full)?;
+        let token = token?;
         let front = head.saturating_add(Header::LEN);
         let meta = meta.shifted(Header::LEN as u16);
         token.send_gather(front, payload, meta, |frame| {

@@ -63,7 +63,7 @@ impl<D: Device> Interface for Ip<D> {
         let caps = self.device.capabilities();
         let token = self.device.transmit(now).ok_or(TxError::Full)?;
         Ok(IpTx {
-            token: Some(token),
+            token: Ok(token),
             caps,
         })
     }
@@ -96,7 +96,7 @@ impl<K: PacketSink> FrameSink for Up<'_, K> {
             cast: Cast::Unicast,
         };
         let answer = IpTx {
-            token: answer,
+            token: answer.ok_or(TxError::Full),
             caps: self.caps,
         };
         self.sink.packet(packet, answer);
@@ -104,7 +104,7 @@ impl<K: PacketSink> FrameSink for Up<'_, K> {
 }
 
 struct IpTx<T> {
-    token: Option<T>,
+    token: Result<T, TxError>,
     caps: Capabilities,
 }
 
@@ -128,7 +128,7 @@ impl<T: TxToken> PacketTx for IpTx<T> {
         F: FnOnce(&mut [u8]) -> Result<(), Abort>,
     {
         super::fits(&self.caps, 0, head, payload, meta)?;
-        let token = self.token.ok_or(TxError::Full)?;
+        let token = self.token?;
         token.send_gather(head, payload, meta, fill)?;
         Ok(())
     }

@@ -190,6 +190,7 @@ impl<T, const N: usize> Table<T, N> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use core::net::Ipv4Addr;
     use proptest::prelude::*;

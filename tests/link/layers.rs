@@ -1,0 +1,1 @@
+//! Interfaces over interfaces: two links as one, filters, links without addresses.
