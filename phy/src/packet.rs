@@ -40,6 +40,8 @@ pub(crate) struct Port {
     pub(crate) mtu: usize,
     /// Each frame has a virtio-net header before it.
     pub(crate) with_vnet: bool,
+    /// What the host sends is received too.
+    pub(crate) outgoing: bool,
     pub(crate) caps: Capabilities,
     /// Frames to send, each behind its virtio-net header if negotiated.
     lane: Lane,
@@ -61,7 +63,8 @@ impl Port {
         let packet = |option, value| sys::set_int(socket, libc::SOL_PACKET, option, value);
         // Old kernels do without: frames sent here are skipped by their type as well, and
         // without the header unfinished checksums show in the status bits.
-        let _ = packet(libc::PACKET_IGNORE_OUTGOING, 1);
+        let outgoing = options.outgoing && hardware != libc::ARPHRD_LOOPBACK;
+        let _ = packet(libc::PACKET_IGNORE_OUTGOING, (!outgoing).into());
         packet(libc::PACKET_AUXDATA, 1)?;
         let with_vnet = packet(libc::PACKET_VNET_HDR, 1).is_ok();
         let force = sys::set_int(
@@ -95,6 +98,7 @@ impl Port {
             address,
             mtu,
             with_vnet,
+            outgoing,
             caps,
             lane: Lane::new(QUEUE),
             head: Vec::new(),

@@ -27,15 +27,20 @@ pub struct RawOptions {
     /// Offer the stack to leave checksums and segmentation to the host. What the host left
     /// unfinished is received whole either way.
     pub offload: bool,
+    /// Receive what this host sends through the interface too, as tools that watch do. Never
+    /// for a stack: it would take its host's frames, and its own, for received ones. Nothing
+    /// changes on the loopback interface, where every frame sent is received.
+    pub outgoing: bool,
 }
 
 impl RawOptions {
-    /// Promiscuous, without offloads.
+    /// Promiscuous, without offloads, without what this host sends.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             promiscuous: true,
             offload: false,
+            outgoing: false,
         }
     }
 
@@ -50,6 +55,13 @@ impl RawOptions {
     #[must_use]
     pub const fn with_offload(mut self, on: bool) -> Self {
         self.offload = on;
+        self
+    }
+
+    /// Sets [`RawOptions::outgoing`].
+    #[must_use]
+    pub const fn with_outgoing(mut self, on: bool) -> Self {
+        self.outgoing = on;
         self
     }
 }
@@ -205,7 +217,9 @@ impl Device for RawSocket {
                     break;
                 }
             };
-            for slot in slots.iter_mut().take(got).filter(|slot| !slot.outgoing) {
+            let outgoing = port.outgoing;
+            let wanted = |slot: &&mut Slot| outgoing || !slot.outgoing;
+            for slot in slots.iter_mut().take(got).filter(wanted) {
                 match unwrap(slot, port.with_vnet) {
                     Some(rx) => {
                         let answer = port.ready().then_some(Tx(port));

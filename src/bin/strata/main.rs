@@ -1,1 +1,74 @@
-fn main() {}
+//! `strata`: the stack at work from the command line.
+//!
+//! One file a subcommand, each with its `Args` and one function
+//! `run(&Global, Args) -> Result<ExitCode, CliError>`. Invariant: commands return, they do not
+//! exit; errors are printed here and nowhere else; a reader that closes our output ends us
+//! quietly. Exit codes: 0 done, 1 ran and failed, 2 usage or set-up.
+
+mod argv;
+mod dump;
+mod errors;
+mod filter;
+mod frame;
+mod global;
+mod pcap;
+mod services;
+mod source;
+mod stop;
+mod units;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::errors::CliError;
+use crate::global::Global;
+
+/// A user-space TCP/IP stack, and tools around it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "strata",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100,
+    after_help = "Example: strata lab up && ip netns exec host1 strata dump -i host1-veth"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Dump(dump::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(argv::rewrite(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help asked for is no error. Whether anybody still reads makes no difference.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let (name, result) = run(&cli.global, cli.command);
+    result.unwrap_or_else(|e: CliError| {
+        let e = e.of(name);
+        if !e.is_silent() {
+            eprintln!("{e}");
+        }
+        ExitCode::from(e.code())
+    })
+}
+
+/// Runs a command; its name goes in front of its errors.
+fn run(global: &Global, command: Command) -> (&'static str, Result<ExitCode, CliError>) {
+    match command {
+        Command::Dump(args) => ("dump", dump::run(global, args)),
+    }
+}
