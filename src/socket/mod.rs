@@ -3,8 +3,31 @@
 //! A [`SocketSet`] offers storage, demultiplexing, readiness, deadlines and news for the
 //! application behind one trait; protocols are written against it and never iterate.
 
+#[cfg(feature = "alloc")]
+pub mod elastic;
+pub mod fixed;
+pub mod mailbox;
+pub mod ring;
+#[cfg(feature = "alloc")]
+pub mod slab;
 pub mod storage;
 
+#[cfg(feature = "alloc")]
+mod index;
+#[cfg(feature = "alloc")]
+mod list;
+#[cfg(feature = "alloc")]
+mod slots;
+#[cfg(feature = "alloc")]
+mod wheel;
+
+#[cfg(feature = "alloc")]
+pub use elastic::Elastic;
+pub use fixed::{FixedSet, FixedSockets};
+pub use mailbox::Mailbox;
+pub use ring::Ring;
+#[cfg(feature = "alloc")]
+pub use slab::{SlabSet, SlabSockets};
 pub use storage::{Bytes, ReadBuf, RecvBuf, Rx, SendBuf, Storage, Stores, Tx, WriteBuf};
 
 use core::fmt;

@@ -1,0 +1,342 @@
+//! A stream buffer that takes memory only while it holds something.
+//!
+//! It is a ring that starts without memory, grows by doubling as octets come, up to its
+//! capacity, and gives all memory back by `trim`. What it offers (a window, room to write) is
+//! told by its capacity, not by what it has allocated.
+//!
+//! Invariants: octets held lie in at most two pieces, so that a device gathers them as they
+//! are; the first `bytes.len()` octets of the ring, among them all that are held or written out
+//! of order, were touched once, and memory beyond is not (nor zeroed) before octets come; `len <= reach <= size`. Growing copies what
+//! is held, together less than the final size. If there is no memory to grow, fewer octets fit.
+
+use alloc::vec::Vec;
+
+use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
+
+/// Octets of the first allocation: one segment of an Ethernet.
+const FIRST: usize = 2048;
+/// Octets that writing in place makes room for at once.
+const PIECE: usize = 16_384;
+
+/// A byte ring of at most its capacity, and of no more memory than it needs: the stream buffer
+/// of [`SlabSockets`](crate::socket::SlabSockets).
+#[derive(Debug, Default)]
+pub struct Elastic {
+    /// The ring is `bytes.capacity()` octets.
+    bytes: Vec<u8>,
+    /// Where the oldest octet is.
+    head: u32,
+    /// Octets held, without those written out of order.
+    len: u32,
+    /// Octets from the oldest to the last one written, in order or not.
+    reach: u32,
+    /// Octets it may hold.
+    limit: u32,
+}
+
+impl Elastic {
+    /// An empty buffer of at most `capacity` octets (and at most 4 GiB); allocates nothing.
+    pub const fn new(capacity: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            head: 0,
+            len: 0,
+            reach: 0,
+            limit: clamp(capacity),
+        }
+    }
+
+    /// Octets of memory it has allocated.
+    pub const fn allocated(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    const fn size(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    const fn held(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Index of the octet at `offset` past the oldest; `offset` is at most the ring's size.
+    fn at(&self, offset: usize) -> usize {
+        let at = (self.head as usize).saturating_add(offset);
+        at.checked_sub(self.size()).unwrap_or(at)
+    }
+
+    /// Octets that may still be taken in.
+    fn room(&self) -> usize {
+        self.limit.saturating_sub(self.len) as usize
+    }
+
+    /// Has, or gets, room for `octets` from the oldest on; returns for how many there is.
+    fn reserve(&mut self, octets: usize) -> usize {
+        if octets <= self.size() {
+            return octets;
+        }
+        let wish = octets.checked_next_power_of_two().unwrap_or(octets);
+        let wish = wish.max(FIRST).min((self.limit as usize).max(octets));
+        let mut grown = Vec::new();
+        if grown.try_reserve_exact(wish).is_err() {
+            return self.size();
+        }
+        let [a, b] = self.span(0, self.reach as usize);
+        grown.extend_from_slice(a);
+        grown.extend_from_slice(b);
+        self.bytes = grown;
+        self.head = 0;
+        octets
+    }
+
+    /// `len` octets at `offset` past the oldest, whatever they are.
+    fn span(&self, offset: usize, len: usize) -> [&[u8]; 2] {
+        if len == 0 {
+            return [&[]; 2];
+        }
+        let at = self.at(offset);
+        let first = len.min(self.size().saturating_sub(at));
+        [
+            self.bytes.get(at..at.saturating_add(first)).unwrap_or(&[]),
+            self.bytes.get(..len.saturating_sub(first)).unwrap_or(&[]),
+        ]
+    }
+
+    /// Up to `len` octets held, at `offset` past the oldest.
+    fn pieces(&self, offset: usize, len: usize) -> [&[u8]; 2] {
+        self.span(offset, len.min(self.held().saturating_sub(offset)))
+    }
+
+    /// Writes `data` at index `at` of the ring; it ends within the ring.
+    fn put(&mut self, at: usize, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        if at > self.bytes.len() {
+            self.bytes.resize(at, 0);
+        }
+        let over = data.len().min(self.bytes.len().saturating_sub(at));
+        let Some((old, new)) = data.split_at_checked(over) else {
+            return;
+        };
+        if let Some(to) = self.bytes.get_mut(at..at.saturating_add(over)) {
+            to.copy_from_slice(old);
+        }
+        self.bytes.extend_from_slice(new);
+    }
+
+    /// Copies what fits of `data` to `offset` past the newest octet.
+    fn copy_in(&mut self, offset: usize, data: &[u8]) -> usize {
+        let fits = data.len().min(self.room().saturating_sub(offset));
+        if fits == 0 {
+            return 0;
+        }
+        let start = self.held().saturating_add(offset);
+        let end = self.reserve(start.saturating_add(fits));
+        let fits = fits.min(end.saturating_sub(start));
+        let at = self.at(start);
+        if at < self.head as usize && self.bytes.len() < self.size() {
+            // Past the end, with a gap before it that reaches the end.
+            self.bytes.resize(self.size(), 0);
+        }
+        let first = fits.min(self.size().saturating_sub(at));
+        let pieces = data
+            .get(..fits)
+            .and_then(|data| data.split_at_checked(first));
+        let Some((upper, lower)) = pieces else {
+            return 0;
+        };
+        self.put(at, upper);
+        self.put(0, lower);
+        self.reach = self.reach.max(clamp(start.saturating_add(fits)));
+        fits
+    }
+
+    /// Counts `n` more octets, written before, as held.
+    fn extend(&mut self, n: usize) {
+        self.len = self.len.saturating_add(clamp(n)).min(self.reach);
+    }
+
+    /// Forgets the `n` oldest octets.
+    fn forget(&mut self, n: usize) {
+        let n = n.min(self.held());
+        self.head = clamp(self.at(n));
+        self.len = self.len.saturating_sub(clamp(n));
+        self.reach = self.reach.saturating_sub(clamp(n));
+        if self.reach == 0 {
+            // Back to memory that was used before, in one piece.
+            self.head = 0;
+        }
+    }
+
+    fn limit_to(&mut self, octets: usize) -> usize {
+        self.limit = clamp(octets);
+        self.limit as usize
+    }
+
+    fn give_back(&mut self) {
+        if self.reach == 0 {
+            self.bytes = Vec::new();
+            self.head = 0;
+        }
+    }
+}
+
+/// As much of `octets` as is counted.
+const fn clamp(octets: usize) -> u32 {
+    if octets > u32::MAX as usize {
+        u32::MAX
+    } else {
+        octets as u32
+    }
+}
+
+impl RecvBuf for Elastic {
+    fn window(&self) -> usize {
+        self.room()
+    }
+    fn capacity(&self) -> usize {
+        self.limit as usize
+    }
+    /// Grows the ring if need be; without memory for that, less fits.
+    fn write(&mut self, offset: usize, data: &[u8]) -> usize {
+        self.copy_in(offset, data)
+    }
+    fn commit(&mut self, n: usize) {
+        self.extend(n);
+    }
+    /// Any number of octets, up to 4 GiB.
+    fn set_capacity(&mut self, octets: usize) -> usize {
+        self.limit_to(octets)
+    }
+    /// Also octets written out of order count as held.
+    fn trim(&mut self) {
+        self.give_back();
+    }
+}
+
+impl ReadBuf for Elastic {
+    fn readable(&self) -> usize {
+        self.held()
+    }
+    fn peek(&self) -> [&[u8]; 2] {
+        self.pieces(0, self.held())
+    }
+    fn consume(&mut self, n: usize) {
+        self.forget(n);
+    }
+}
+
+impl SendBuf for Elastic {
+    fn queued(&self) -> usize {
+        self.held()
+    }
+    fn peek(&self, offset: usize, len: usize) -> [&[u8]; 2] {
+        self.pieces(offset, len)
+    }
+    fn release(&mut self, n: usize) {
+        self.forget(n);
+    }
+    fn capacity(&self) -> usize {
+        self.limit as usize
+    }
+    /// Any number of octets, up to 4 GiB.
+    fn set_capacity(&mut self, octets: usize) -> usize {
+        self.limit_to(octets)
+    }
+    fn trim(&mut self) {
+        self.give_back();
+    }
+}
+
+impl WriteBuf for Elastic {
+    fn writable(&self) -> usize {
+        self.room()
+    }
+    fn write(&mut self, data: &[u8]) -> usize {
+        let n = self.copy_in(0, data);
+        self.extend(n);
+        n
+    }
+    fn write_with(&mut self, max: usize, f: impl FnOnce(&mut [u8]) -> usize) -> usize {
+        let start = self.held();
+        let wish = self.room().min(max);
+        if wish == 0 {
+            return 0;
+        }
+        // A large wish alone is no reason to allocate much.
+        let end = self.reserve(start.saturating_add(wish.min(PIECE)));
+        let at = self.at(start);
+        let n = end
+            .max(self.size())
+            .saturating_sub(start)
+            .min(self.size().saturating_sub(at))
+            .min(wish);
+        if n == 0 {
+            return 0;
+        }
+        let stop = at.saturating_add(n);
+        if self.bytes.len() < stop {
+            self.bytes.resize(stop, 0);
+        }
+        let Some(room) = self.bytes.get_mut(at..stop) else {
+            return 0;
+        };
+        let used = f(room).min(n);
+        self.reach = self.reach.max(clamp(start.saturating_add(used)));
+        self.extend(used);
+        used
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_with_what_it_holds_and_gives_it_back() {
+        let mut buf = Elastic::new(100_000);
+        assert_eq!((buf.allocated(), RecvBuf::window(&buf)), (0, 100_000));
+        assert_eq!(WriteBuf::write(&mut buf, &[1; 1460]), 1460);
+        assert_eq!(buf.allocated(), 2048);
+        assert_eq!(WriteBuf::write(&mut buf, &[2; 3000]), 3000);
+        assert_eq!(buf.allocated(), 8192);
+        assert_eq!(WriteBuf::write(&mut buf, &[3; 100_000]), 95_540);
+        assert_eq!(buf.allocated(), 100_000);
+        RecvBuf::trim(&mut buf);
+        assert_eq!(buf.allocated(), 100_000);
+        buf.consume(99_999);
+        RecvBuf::trim(&mut buf);
+        assert_eq!(ReadBuf::peek(&buf), [&[3][..], &[]]);
+        buf.consume(1);
+        RecvBuf::trim(&mut buf);
+        assert_eq!(buf.allocated(), 0);
+    }
+
+    #[test]
+    fn a_large_wish_allocates_little() {
+        let mut buf = Elastic::new(8 << 20);
+        let used = buf.write_with(8 << 20, |room| {
+            assert!(!room.is_empty());
+            room[0] = 7;
+            1
+        });
+        assert_eq!((used, buf.readable()), (1, 1));
+        assert!(buf.allocated() <= 2 * PIECE);
+    }
+
+    #[test]
+    fn out_of_order_octets_are_kept() {
+        let mut buf = Elastic::new(10_000);
+        assert_eq!(RecvBuf::write(&mut buf, 5_000, b"tail"), 4);
+        RecvBuf::trim(&mut buf);
+        assert_eq!(RecvBuf::write(&mut buf, 0, &[1; 5_000]), 5_000);
+        assert_eq!(buf.readable(), 0);
+        buf.commit(5_004);
+        buf.consume(5_000);
+        assert_eq!(ReadBuf::peek(&buf), [&b"tail"[..], &[]]);
+        // What was never written cannot be committed.
+        buf.commit(1);
+        assert_eq!(buf.readable(), 4);
+    }
+}
