@@ -15,6 +15,8 @@
 //! Sends nothing itself: [`Ethernet`](super::Ethernet) asks for the next [`Step`] and does it.
 
 mod learn;
+#[cfg(test)]
+mod tests;
 
 pub(super) use learn::{Heard, Word};
 
@@ -40,7 +42,8 @@ const JOBS: usize = MAX_UNFINISHED + MAX_PROBES;
 pub(super) enum Lookup {
     /// Send there.
     Known(Mac),
-    /// Being asked for under this number; `first`: a request must be sent.
+    /// Being asked for under this number; `first`: a request must be sent, followed by
+    /// [`Cache::asked`] or, without room for it, [`Cache::not_asked`].
     Unfinished { id: usize, first: bool },
     /// It did not answer a moment ago.
     Unreachable,
@@ -221,7 +224,6 @@ impl<const N: usize> Cache<N> {
                 begun: now,
                 next: now,
             });
-            self.due = self.due.min(now);
         }
     }
 
@@ -283,6 +285,7 @@ impl<const N: usize> Cache<N> {
             let from = entry.from;
             self.probes = self.probes.saturating_add(1);
             self.start(id, v4, from, Goal::Probe { candidate });
+            self.due = self.due.min(self.now);
         }
     }
 
@@ -366,6 +369,11 @@ impl<const N: usize> Cache<N> {
             (job.tries, job.next) = (job.tries.saturating_add(1), next);
             self.due = self.due.min(next);
         }
+    }
+
+    /// There was no room for the first request of a job: it is left to the next turn.
+    pub(super) fn not_asked(&mut self) {
+        self.due = self.due.min(self.now);
     }
 
     /// There was no room to do what job `id` needs.

@@ -267,13 +267,15 @@ impl<D: Device, const N: usize> Interface for Ethernet<D, N> {
                     });
                 }
                 Lookup::Unfinished { id, first } => {
-                    // The first request goes at once; without room for it, the next turn
-                    // sends it.
-                    if let (true, IpAddr::V4(ip), IpAddr::V4(from)) = (first, hop.to, hop.from)
-                        && let Some(token) = device.transmit(now)
-                    {
-                        let _ = send_arp(token, src, Mac::BROADCAST, Arp::request((src, from), ip));
-                        cache.asked(id);
+                    if let (true, IpAddr::V4(ip), IpAddr::V4(from)) = (first, hop.to, hop.from) {
+                        match device.transmit(now) {
+                            Some(token) => {
+                                let ask = Arp::request((src, from), ip);
+                                let _ = send_arp(token, src, Mac::BROADCAST, ask);
+                                cache.asked(id);
+                            }
+                            None => cache.not_asked(),
+                        }
                     }
                     return match wait {
                         Wait::Park => Err(TxError::Resolving),
