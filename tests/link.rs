@@ -14,7 +14,7 @@ mod host;
 #[path = "link/layers.rs"]
 mod layers;
 
-use host::{Host, OTHER, OUR_IP, PEER, PEER_IP, US, arp_frame, ethernet, packet};
+use host::{Host, OTHER, OUR_IP, PEER, PEER_IP, US, arp_frame, copy, ethernet, packet};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -297,7 +297,7 @@ fn a_full_device_delays_what_waits() {
     let mut h = Host::<64>::over(Cable::with_queue(1514, 2));
     let fill = |h: &mut Host<64>| {
         while let Some(token) = h.eth.device_mut().transmit(h.now) {
-            token.send(60, TxMeta::NONE, |f| Ok(f.fill(0))).unwrap();
+            token.send(60, TxMeta::NONE, copy(&[0; 60])).unwrap();
         }
     };
     // The far end is slow to take what we send: requests, announcements and packets that

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use netstrata::error::{Drop, TxError};
 use netstrata::iface::{Cast, Ethernet, Hop, Interface, Link, Packet, PacketSink, PacketTx, Wait};
-use netstrata::phy::{Cable, Device, Instant, RxMeta, TxMeta, TxToken, cable::End};
+use netstrata::phy::{Abort, Cable, Device, Instant, RxMeta, TxMeta, TxToken, cable::End};
 use netstrata::wire::{self, Arp, Dump, Ipv4, Mac, ethertype};
 
 pub const US: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -39,11 +39,7 @@ impl PacketSink for Up {
         let _ = writeln!(self.log, "{} up {:?}", self.now, packet.cast);
         self.log += &lines(&Dump::ip(packet.octets).to_string(), "   ");
         if let Some(octets) = &self.answer {
-            let sent = answer.send(
-                octets.len(),
-                TxMeta::NONE,
-                |p| Ok(p.copy_from_slice(octets)),
-            );
+            let sent = answer.send(octets.len(), TxMeta::NONE, copy(octets));
             if let Err(error) = sent {
                 let _ = writeln!(self.log, "{} answer: {error}", self.now);
             }
@@ -96,7 +92,7 @@ impl<const N: usize> Host<N> {
     /// A frame lies on the cable.
     pub fn put(&mut self, frame: &[u8]) {
         let token = self.far.transmit(self.now).expect("room on the cable");
-        let copied = token.send(frame.len(), TxMeta::NONE, |f| Ok(f.copy_from_slice(frame)));
+        let copied = token.send(frame.len(), TxMeta::NONE, copy(frame));
         copied.expect("a frame that fits");
     }
 
@@ -196,9 +192,7 @@ impl<const N: usize> Host<N> {
             IpAddr::V6(_) => vec![0x60; 40],
         };
         let sent = match self.eth.transmit(self.now, hop, wait) {
-            Ok(tx) => tx.send(packet.len(), TxMeta::NONE, |p| {
-                Ok(p.copy_from_slice(&packet))
-            }),
+            Ok(tx) => tx.send(packet.len(), TxMeta::NONE, copy(&packet)),
             Err(error) => Err(error),
         };
         let _ = match sent {
@@ -251,4 +245,12 @@ pub fn arp_frame(dst: Mac, arp: Arp) -> Vec<u8> {
     let mut body = [0; Arp::LEN];
     arp.emit(&mut body);
     ethernet(dst, arp.sender.0, ethertype::ARP, &body)
+}
+
+/// Writes `octets` into a frame or packet of their length.
+pub fn copy(octets: &[u8]) -> impl FnOnce(&mut [u8]) -> Result<(), Abort> {
+    move |room| {
+        room.copy_from_slice(octets);
+        Ok(())
+    }
 }

@@ -14,7 +14,7 @@ use netstrata::phy::{
 };
 use netstrata::wire::Arp;
 
-use super::host::{OTHER, OUR_IP, PEER, PEER_IP, US, arp_frame, packet};
+use super::host::{OTHER, OUR_IP, PEER, PEER_IP, US, arp_frame, copy, packet};
 
 const NOW: Instant = Instant::ZERO;
 
@@ -31,7 +31,7 @@ impl PacketSink for Up {
     fn packet(&mut self, packet: Packet<'_>, answer: impl PacketTx) {
         self.packets.push((packet.link, packet.octets[0]));
         if let Some(octet) = self.answer {
-            let _ = answer.send(1, TxMeta::NONE, |p| Ok(p.fill(octet)));
+            let _ = answer.send(1, TxMeta::NONE, copy(&[octet]));
         }
     }
     /// 10.0.0.1 on the first link, 10.0.1.1 on the second.
@@ -57,21 +57,13 @@ fn hop(link: Link, to: [u8; 4]) -> Hop {
 
 fn put(end: &mut End, octets: &[u8]) {
     let token = end.transmit(NOW).unwrap();
-    let sent = token.send(
-        octets.len(),
-        TxMeta::NONE,
-        |f| Ok(f.copy_from_slice(octets)),
-    );
+    let sent = token.send(octets.len(), TxMeta::NONE, copy(octets));
     sent.unwrap();
 }
 
 fn send(iface: &mut impl Interface, hop: Hop, octets: &[u8]) -> Result<(), TxError> {
     let tx = iface.transmit(NOW, hop, Wait::Queue)?;
-    tx.send(
-        octets.len(),
-        TxMeta::NONE,
-        |p| Ok(p.copy_from_slice(octets)),
-    )
+    tx.send(octets.len(), TxMeta::NONE, copy(octets))
 }
 
 #[test]
@@ -337,14 +329,12 @@ fn payload_stays_where_it_is_and_offsets_move() {
         if sees_payload {
             let mut iface = Filtered::new(ethernet, Marker::<true> { egress: vec![] });
             let tx = iface.transmit(NOW, hop, Wait::Park).ok().unwrap();
-            tx.send_gather(40, payload, meta, |h| Ok(h.fill(0)))
-                .unwrap();
+            tx.send_gather(40, payload, meta, copy(&[0; 40])).unwrap();
             (iface.inner.device_mut().sent.take(), iface.filter.egress)
         } else {
             let mut iface = Filtered::new(ethernet, Marker::<false> { egress: vec![] });
             let tx = iface.transmit(NOW, hop, Wait::Park).ok().unwrap();
-            tx.send_gather(40, payload, meta, |h| Ok(h.fill(0)))
-                .unwrap();
+            tx.send_gather(40, payload, meta, copy(&[0; 40])).unwrap();
             (iface.inner.device_mut().sent.take(), iface.filter.egress)
         }
     };
