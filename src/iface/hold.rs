@@ -1,8 +1,8 @@
 //! Packets that wait for their next hop's link address.
 //!
 //! Invariant: memory is bounded whatever is sent. With an allocator every unfinished entry
-//! holds at most [`DEPTH`] packets; without, the interface holds one packet of at most
-//! [`LONGEST`] octets in all, the newest (RFC 1122 §2.3.2.2 asks for at least one). They are
+//! holds at most `DEPTH` packets; without, the interface holds one packet of at most
+//! `LONGEST` octets in all, the newest (RFC 1122 §2.3.2.2 asks for at least one). They are
 //! charged to the entry and not to the socket, which may go on with other destinations.
 
 use phy::{Abort, TxMeta};
