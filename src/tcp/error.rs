@@ -18,6 +18,8 @@ pub enum TcpError {
     NetUnreachable,
     /// This side aborted the connection.
     Aborted,
+    /// The local address and port are taken, or no ephemeral port is left towards the peer.
+    AddrInUse,
 }
 
 impl fmt::Display for TcpError {
@@ -29,6 +31,7 @@ impl fmt::Display for TcpError {
             Self::HostUnreachable => "no route to host",
             Self::NetUnreachable => "network is unreachable",
             Self::Aborted => "connection aborted",
+            Self::AddrInUse => "address already in use",
         })
     }
 }

@@ -1,17 +1,46 @@
-//! TCP (RFC 9293).
+//! TCP (RFC 9293): a thin shell around a pure core.
 //!
-//! The core is plain functions on one value, the control block [`Tcb`]: split by concern over the
-//! files of this module, generic over nothing but the congestion control and the buffers, with
-//! time as an argument. A [`Segment`] goes in, [`Effects`] and [`Plan`]s come out; the shell
-//! moves octets between them and the layers below.
+//! **The core** is plain functions on one value, the control block [`Tcb`]: split by concern over
+//! the files of this module, generic over nothing but the congestion control and the buffers,
+//! with time as an argument. A [`Segment`] goes in, [`Effects`] and [`Plan`]s come out.
+//!
+//! **The shell** is [`Tcp`], the only part that knows packets, sockets and layers. On the way up
+//! it parses, verifies, finds the connection and hands the segment to the core; at most one
+//! answer goes back at once, everything else is the ready list's. On the way down it takes
+//! ready sockets in turn, asks the core for plans and sends them straight from the send
+//! buffers, so that acknowledgments are coalesced over a batch of received frames.
+//!
+//! | file | of | concern |
+//! | --- | --- | --- |
+//! | `socket`, `stream`, `accept` | shell | what applications touch: connections and listeners |
+//! | `demux` | shell | the way up: whose segment is it, and what follows |
+//! | `passive` | shell | handshakes that peers begin |
+//! | `active` | shell | connections we begin: source address, port, first sequence number |
+//! | `egress` | shell | the way down: turns, plans to packets |
+//! | `listen`, `cookie`, `timewait`, `table` | shell | connections that are no sockets |
+//! | the others | core | RFC 9293, 5681, 5961, 6298, 7323, 2018 |
+//!
+//! Invariants: a connection exists as a socket from the end of its handshake (or from its
+//! `connect`) until it has ended **and** the application has let go; a listener's unfinished
+//! handshakes and connections in TIME-WAIT are entries in bounded tables. A segment is looked
+//! up by its 4-tuple, then by `(address, port)`, then by port: one probe for a connection,
+//! three at most. Nothing iterates over sockets.
 
+mod accept;
 pub mod ack;
+mod active;
 pub mod close;
 pub mod config;
 pub mod congestion;
+mod cookie;
+mod demux;
+mod egress;
 pub mod error;
 pub mod info;
+pub mod limits;
+mod listen;
 pub mod open;
+mod passive;
 pub mod ranges;
 pub mod receive;
 pub mod recovery;
@@ -20,14 +49,191 @@ pub mod sack;
 pub mod segment;
 pub mod send;
 pub mod seq;
+pub mod socket;
+pub mod stream;
+mod table;
 pub mod tcb;
 pub mod timers;
+mod timewait;
 pub mod window;
 
+pub use accept::OfferError;
 pub use config::{Config, KeepAlive, Options};
 pub use congestion::{Congestion, Reno};
 pub use error::TcpError;
 pub use info::TcpInfo;
+pub use limits::{Cookies, Limits};
 pub use segment::{Effects, Gone, Plan, Room, Segment, TimeWait, reset_for, timestamp};
 pub use seq::SeqNum;
+pub use socket::{SocketOf, TcpSocket, UseError};
+pub use stream::{RecvError, SendError};
 pub use tcb::{Handshake, Peer, State, Tcb};
+
+use core::marker::PhantomData;
+use phy::Instant;
+
+use crate::context::Cx;
+use crate::iface::PacketTx;
+use crate::net::{Answer, IcmpError, Ingress, Output};
+use crate::socket::{SocketSet, Stores};
+use crate::transport::Transport;
+use crate::wire::protocol;
+use accept::Link;
+use listen::SynTable;
+use table::FlowKey;
+use timewait::TimeWaitTable;
+
+/// The socket table of storage `S`.
+type Set<S, C> = <S as Stores<SocketOf<S, C>>>::Set;
+/// Names a socket of storage `S`.
+type Handle<S, C> = crate::socket::Handle<SocketOf<S, C>>;
+
+/// TCP as a layer of a stack, with congestion control `C`.
+///
+/// ```
+/// use netstrata::tcp::{Config, Tcp};
+/// let tcp = Tcp::new(); // Reno, and otherwise as Linux
+/// let patient = Tcp::new().with_config(Config { syn_retries: 9, ..Config::default() });
+/// # let _ = (tcp, patient);
+/// ```
+#[derive(Debug)]
+pub struct Tcp<C = Reno> {
+    config: Config,
+    limits: Limits,
+    syns: SynTable,
+    waits: TimeWaitTable,
+    key: FlowKey,
+    /// Until when a cookie may come back; none was sent at `Instant::ZERO`.
+    cookies_until: Instant,
+    /// Ephemeral ports tried so far (RFC 6056 §3.3.4).
+    ports: u32,
+    /// The connection of the last segment: most segments come in runs.
+    recent: Link,
+    control: PhantomData<fn() -> C>,
+}
+
+impl Tcp {
+    /// TCP with NewReno and the default configuration.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<C> Default for Tcp<C> {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            config: Config::default(),
+            limits,
+            syns: SynTable::new(limits.handshakes),
+            waits: TimeWaitTable::new(limits.time_wait),
+            key: FlowKey::default(),
+            cookies_until: Instant::ZERO,
+            ports: 0,
+            recent: Link::NONE,
+            control: PhantomData,
+        }
+    }
+}
+
+impl<C> Tcp<C> {
+    /// With other numbers.
+    #[must_use]
+    pub fn with_config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// With other bounds. Only before first use: handshakes under way would be forgotten.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self.syns = SynTable::new(limits.handshakes);
+        self.waits = TimeWaitTable::new(limits.time_wait);
+        self
+    }
+
+    /// The numbers.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The numbers, to be changed; what is under way goes on with the new ones. The time in
+    /// TIME-WAIT and the initial retransmission timeout should stay as they are.
+    pub fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Unfinished handshakes of all listeners.
+    pub fn handshakes(&self) -> usize {
+        self.syns.len()
+    }
+
+    /// Connections in TIME-WAIT.
+    pub fn waiting(&self) -> usize {
+        self.waits.len()
+    }
+}
+
+impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
+    type Set = Set<S, C>;
+
+    fn start(&mut self, set: &mut Self::Set, cx: &mut Cx) {
+        self.key = FlowKey::new(&cx.secret);
+        set.start(&cx.secret);
+    }
+
+    fn claims(&self, packet: &Ingress<'_>) -> bool {
+        packet.ip.proto == protocol::TCP
+    }
+
+    fn ingress<T: PacketTx>(
+        &mut self,
+        set: &mut Self::Set,
+        cx: &mut Cx,
+        packet: Ingress<'_>,
+        answer: Answer<'_, T>,
+    ) {
+        self.up::<S, T>(set, cx, &packet, answer);
+    }
+
+    fn icmp_error(&mut self, set: &mut Self::Set, cx: &mut Cx, error: &IcmpError<'_>) -> bool {
+        self.error::<S>(set, cx, error)
+    }
+
+    fn timers(&mut self, set: &mut Self::Set, cx: &mut Cx) {
+        self.waits.expire(cx.now);
+        while let Some(h) = set.next_expired(cx.now) {
+            self.expired::<S>(set, cx, h);
+        }
+    }
+
+    fn egress(
+        &mut self,
+        set: &mut Self::Set,
+        cx: &mut Cx,
+        out: &mut impl Output,
+        budget: usize,
+    ) -> usize {
+        self.down::<S>(set, cx, out, budget)
+    }
+
+    fn unpark(&mut self, set: &mut Self::Set) {
+        set.unpark();
+    }
+
+    fn ready(&self, set: &Self::Set) -> bool {
+        set.any_ready()
+    }
+
+    fn deadline(&self, set: &Self::Set) -> Option<Instant> {
+        let tables = [self.syns.deadline(), self.waits.deadline()];
+        let nearest = tables.into_iter().flatten().min();
+        nearest.into_iter().chain(set.next_deadline()).min()
+    }
+}

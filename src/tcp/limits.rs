@@ -1,0 +1,42 @@
+//! How much a stack's TCP keeps for peers that have not proved themselves, or have gone.
+
+/// Bounds of the tables that all listeners and all closed connections share.
+///
+/// Without an allocator either table holds [`INLINE`](super::table::INLINE) entries at most;
+/// cookies, which need no memory, do the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Unfinished handshakes of all listeners together; one takes about 80 octets. Each
+    /// listener's share is its backlog.
+    pub handshakes: usize,
+    /// Connections in TIME-WAIT; one takes about 56 octets. Above it the oldest goes early.
+    pub time_wait: usize,
+    /// Largest backlog a listener gets, whatever it asks for.
+    pub backlog: usize,
+    /// When handshakes are kept in no table at all.
+    pub cookies: Cookies,
+}
+
+impl Default for Limits {
+    /// As Linux on a machine with some memory.
+    fn default() -> Self {
+        Self {
+            handshakes: 65_536,
+            time_wait: 65_536,
+            backlog: 4096,
+            cookies: Cookies::WhenFull,
+        }
+    }
+}
+
+/// When SYNs are answered with a cookie instead of an entry (RFC 4987 §3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cookies {
+    /// Never: SYNs above the backlog are dropped.
+    Never,
+    /// When a listener's backlog of unfinished handshakes, or the table, is full.
+    #[default]
+    WhenFull,
+    /// Always, whatever the tables hold: for tests, and for hosts under attack all day.
+    Always,
+}

@@ -1,0 +1,476 @@
+//! What applications touch: a connection, or a listener.
+//!
+//! Invariant: a socket's methods only read and write its buffers and note wishes; segments are
+//! sent by [`Tcp`](super::Tcp) in the next `poll`, which every use through
+//! [`Bound::with`](crate::socket::Bound::with) causes. Nothing here blocks or looks at a clock.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use super::accept::{Link, Listener};
+use super::config::{KeepAlive, Options};
+use super::congestion::{Congestion, Reno};
+use super::error::TcpError;
+use super::tcb::{State, Tcb};
+use crate::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Socket, Tx};
+use crate::transport::Endpoint;
+
+/// The TCP socket of storage `S` under congestion control `C`.
+pub type SocketOf<S, C = Reno> = TcpSocket<Rx<S>, Tx<S>, C>;
+
+/// A connection or a listener, with receive buffer `R`, send buffer `T` and congestion
+/// control `C`.
+///
+/// A socket that listens makes connections of its own: their buffers hold as much as the
+/// listener's and their options are the listener's. Where the storage cannot make buffers, the
+/// application [offers](crate::socket::Bound::offer) closed sockets in advance.
+#[cfg_attr(
+    feature = "alloc",
+    doc = r#"
+```
+use netstrata::phy::{Instant, Loopback};
+use netstrata::{Stack, iface::Ip, net::Ipv4, socket::SlabSockets, tcp::{Tcp, TcpSocket}};
+# use core::convert::Infallible;
+# struct Zeros;
+# impl rand_core::TryRng for Zeros {
+#     type Error = Infallible;
+#     fn try_next_u32(&mut self) -> Result<u32, Infallible> { Ok(0) }
+#     fn try_next_u64(&mut self) -> Result<u64, Infallible> { Ok(0) }
+#     fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> { dst.fill(0); Ok(()) }
+# }
+# impl rand_core::TryCryptoRng for Zeros {}
+let lo = Ip::new(Loopback::new(65_535));
+let ip = Ipv4::default().with(0, [10, 0, 0, 1].into(), 24);
+let mut host = Stack::new(lo, ip, (Tcp::default(),), SlabSockets, &mut Zeros);
+
+let listener = host.open(TcpSocket::listener("10.0.0.1:80".parse().unwrap(), 16)).unwrap();
+let client = host.open(TcpSocket::connecting("10.0.0.1:80".parse().unwrap())).unwrap();
+let mut server = None;
+for now in 0..8 {
+    host.poll(Instant::from_millis(now));
+    if let Some(accepted) = host.socket(listener).accept() {
+        server = Some(accepted);
+        host.socket(client).with(|s| s.send(b"hello")).unwrap().unwrap();
+    }
+}
+let mut text = [0; 16];
+let n = host.socket(server.unwrap()).with(|s| s.recv(&mut text)).unwrap();
+assert_eq!((n, &text[..5]), (Ok(5), &b"hello"[..]));
+```
+"#
+)]
+pub struct TcpSocket<R, T, C = Reno> {
+    pub(super) role: Role<C>,
+    /// Local side, as bound or chosen, and the peer.
+    pub(super) at: Endpoint,
+    pub(super) wants: Wants,
+    /// What kept it from opening.
+    pub(super) error: Option<TcpError>,
+    pub(super) ttl: Option<u8>,
+    pub(super) tos: u8,
+    pub(super) options: Options,
+    /// The next in a listener's queue or among its spare sockets.
+    pub(super) next: Link,
+    pub(super) rx: R,
+    pub(super) tx: T,
+}
+
+/// What a socket is.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all sockets are connections"
+)]
+pub(super) enum Role<C> {
+    /// Nothing yet.
+    Closed,
+    /// To be a connection as soon as its source address and port are known.
+    Opening,
+    /// A listener.
+    Listen(Listener),
+    /// A connection, or what is left to read of one.
+    Connection(Tcb<C>),
+}
+
+/// What the application wants, until the next turn of the protocol does it; and what the
+/// protocol must not forget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Wants(u16);
+
+impl Wants {
+    /// Send no more.
+    pub const SHUTDOWN: u16 = 1;
+    /// The application gave the socket up.
+    pub const RELEASE: u16 = 2;
+    /// Reset the connection.
+    pub const ABORT: u16 = 4;
+    /// Something was read.
+    pub const READ: u16 = 8;
+    /// Options were changed.
+    pub const OPTIONS: u16 = 16;
+    /// The key changed since the table was told.
+    pub const REKEY: u16 = 32;
+    /// In a listener's queue: the application does not know it yet.
+    pub const QUEUED: u16 = 64;
+    /// Offered to a listener.
+    pub const OFFERED: u16 = 128;
+
+    pub fn set(&mut self, flags: u16) {
+        self.0 |= flags;
+    }
+    pub fn clear(&mut self, flags: u16) {
+        self.0 &= !flags;
+    }
+    pub fn any(self, flags: u16) -> bool {
+        self.0 & flags != 0
+    }
+    /// Was any of `flags` set? None is afterwards.
+    pub fn take(&mut self, flags: u16) -> bool {
+        let was = self.any(flags);
+        self.clear(flags);
+        was
+    }
+}
+
+/// Why a socket cannot be bound, connected or made to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UseError {
+    /// It is open already, or offered to a listener.
+    Open,
+    /// No such address or port can be connected to, or listened on.
+    Unaddressable,
+}
+
+impl fmt::Display for UseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "socket is already open",
+            Self::Unaddressable => "address or port cannot be used",
+        })
+    }
+}
+
+impl core::error::Error for UseError {}
+
+impl<R, T, C> TcpSocket<R, T, C> {
+    /// A closed socket on these buffers.
+    pub fn new(rx: R, tx: T) -> Self {
+        Self {
+            role: Role::Closed,
+            at: Endpoint::bound(None, 0),
+            wants: Wants::default(),
+            error: None,
+            ttl: None,
+            tos: 0,
+            options: Options::default(),
+            next: Link::NONE,
+            rx,
+            tx,
+        }
+    }
+
+    /// Uses `local` as its own side: the unspecified address stands for any of ours, port 0
+    /// for one to be chosen. A bound socket holds its port from `listen` or `connect` on.
+    ///
+    /// # Errors
+    /// [`UseError::Open`] if it is not closed.
+    pub fn bind(&mut self, local: SocketAddr) -> Result<(), UseError> {
+        self.must_be_closed()?;
+        let ip = Some(local.ip()).filter(|ip| !ip.is_unspecified());
+        self.at = Endpoint::bound(ip, local.port());
+        Ok(())
+    }
+
+    /// Connects to `peer` in the next `poll`. What is written before the connection stands is
+    /// sent when it does.
+    ///
+    /// # Errors
+    /// [`UseError::Open`] if it is not closed, [`UseError::Unaddressable`] for port 0, the
+    /// unspecified address, groups and broadcast.
+    pub fn connect(&mut self, peer: SocketAddr) -> Result<(), UseError> {
+        self.must_be_closed()?;
+        let broadcast = matches!(peer.ip(), IpAddr::V4(ip) if ip.is_broadcast());
+        let nowhere = peer.ip().is_unspecified() || peer.ip().is_multicast() || broadcast;
+        if peer.port() == 0 || nowhere {
+            return Err(UseError::Unaddressable);
+        }
+        self.at.peer = Some(peer);
+        self.error = None;
+        self.role = Role::Opening;
+        Ok(())
+    }
+
+    /// Listens on the bound address with room for `backlog` connections that wait to be
+    /// accepted, and as many unfinished handshakes; at least one, at most
+    /// [`Limits::backlog`](super::Limits::backlog).
+    ///
+    /// # Errors
+    /// [`UseError::Open`] if it is not closed, [`UseError::Unaddressable`] if it is not bound
+    /// to a port. That another socket listens there already is found by the next `poll`, and
+    /// told by [`take_error`](Self::take_error).
+    pub fn listen(&mut self, backlog: usize) -> Result<(), UseError> {
+        self.must_be_closed()?;
+        if self.at.port == 0 {
+            return Err(UseError::Unaddressable);
+        }
+        self.at.peer = None;
+        self.error = None;
+        self.role = Role::Listen(Listener::new(backlog));
+        self.wants.set(Wants::REKEY);
+        Ok(())
+    }
+
+    fn must_be_closed(&self) -> Result<(), UseError> {
+        let ended = match &self.role {
+            Role::Closed => true,
+            Role::Connection(tcb) => matches!(tcb.state, State::Closed | State::TimeWait),
+            Role::Opening | Role::Listen(_) => false,
+        };
+        let held = Wants::RELEASE | Wants::OFFERED | Wants::QUEUED;
+        if ended && !self.wants.any(held) {
+            Ok(())
+        } else {
+            Err(UseError::Open)
+        }
+    }
+
+    /// Sends no more: a FIN follows what is written already. The peer may still send, and it
+    /// is read as before (RFC 9293 §3.6, a half-closed connection).
+    pub fn shutdown(&mut self) {
+        if matches!(self.role, Role::Opening | Role::Connection(_)) {
+            self.wants.set(Wants::SHUTDOWN);
+        }
+    }
+
+    /// Ends the connection at once and tells the peer by a reset. What is unsent or unread is
+    /// lost (RFC 9293 §3.10.5).
+    pub fn abort(&mut self) {
+        match self.role {
+            Role::Connection(_) => self.wants.set(Wants::ABORT),
+            Role::Opening => {
+                self.role = Role::Closed;
+                self.error = Some(TcpError::Aborted);
+            }
+            Role::Closed | Role::Listen(_) => {}
+        }
+    }
+
+    /// Its state. A connection that is to be opened in the next `poll` counts as SYN-SENT.
+    pub fn state(&self) -> State {
+        match &self.role {
+            Role::Closed => State::Closed,
+            Role::Opening => State::SynSent,
+            Role::Listen(_) => State::Listen,
+            Role::Connection(tcb) => tcb.state,
+        }
+    }
+
+    /// Its own side; `None` before it is known. A listener on all addresses shows the
+    /// unspecified one.
+    pub fn local(&self) -> Option<SocketAddr> {
+        let any = match self.at.peer {
+            Some(SocketAddr::V6(_)) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
+            _ => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
+        };
+        let known = self.at.port != 0;
+        known.then(|| SocketAddr::new(self.at.ip.unwrap_or(any), self.at.port))
+    }
+
+    /// The peer, if there is or was one.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.at.peer
+    }
+
+    /// Connections that wait to be accepted; 0 if it does not listen.
+    pub fn pending(&self) -> usize {
+        match &self.role {
+            Role::Listen(listener) => listener.waiting(),
+            _ => 0,
+        }
+    }
+
+    /// Changes its options; the next `poll` applies them.
+    fn change(&mut self, f: impl FnOnce(&mut Options)) {
+        f(&mut self.options);
+        self.wants.set(Wants::OPTIONS);
+    }
+
+    /// Sends short segments at once instead of waiting for the last one to be acknowledged
+    /// (RFC 9293 §3.7.4, `TCP_NODELAY`).
+    pub fn set_no_delay(&mut self, on: bool) {
+        self.change(|o| o.no_delay = on);
+    }
+
+    /// Holds short segments back until more is written, for 200 ms at most (`TCP_CORK`).
+    pub fn set_cork(&mut self, on: bool) {
+        self.change(|o| o.cork = on);
+    }
+
+    /// Acknowledges every segment at once (`TCP_QUICKACK`).
+    pub fn set_quick_ack(&mut self, on: bool) {
+        self.change(|o| o.quick_ack = on);
+    }
+
+    /// Probes an idle peer (RFC 9293 §3.8.4); `None`, the default, does not.
+    pub fn set_keep_alive(&mut self, probes: Option<KeepAlive>) {
+        self.change(|o| o.keep_alive = probes);
+    }
+
+    /// Gives the connection up after this time without progress (RFC 5482); `None` leaves it
+    /// to the number of retransmissions.
+    pub fn set_user_timeout(&mut self, after: Option<Duration>) {
+        self.change(|o| o.user_timeout = after);
+    }
+
+    /// Time to live of its packets, 1 to 255; `None` for the default of 64.
+    pub fn set_ttl(&mut self, ttl: Option<u8>) {
+        self.ttl = ttl.filter(|ttl| *ttl > 0);
+    }
+
+    /// DSCP of its packets, in the upper six bits (RFC 2474); the lower two, ECN, are ours.
+    pub fn set_tos(&mut self, tos: u8) {
+        self.tos = tos & !3;
+    }
+
+    /// What the application set.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Forgets everything but its buffers, which are emptied, if it is closed.
+    pub(super) fn reset(&mut self) -> Result<(), UseError>
+    where
+        R: ReadBuf,
+        T: SendBuf,
+    {
+        self.must_be_closed()?;
+        self.rx.consume(self.rx.readable());
+        self.tx.release(self.tx.queued());
+        self.role = Role::Closed;
+        self.at = Endpoint::bound(None, 0);
+        self.wants = Wants::default();
+        self.error = None;
+        Ok(())
+    }
+
+    /// Is it of no use any more to anybody but a reader of its buffer?
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state(), State::Closed | State::TimeWait)
+    }
+}
+
+impl<R, T, C: Congestion> TcpSocket<R, T, C> {
+    /// Would text written now be sent, now or once the connection stands?
+    pub fn can_send(&self) -> bool {
+        let ending = Wants::SHUTDOWN | Wants::RELEASE | Wants::ABORT;
+        !self.wants.any(ending)
+            && match &self.role {
+                Role::Opening => true,
+                Role::Connection(tcb) => tcb.can_send(),
+                Role::Closed | Role::Listen(_) => false,
+            }
+    }
+
+    /// May text come that is not in the receive buffer yet?
+    pub fn can_recv(&self) -> bool {
+        match &self.role {
+            Role::Opening => true,
+            Role::Connection(tcb) => tcb.can_recv(),
+            Role::Closed | Role::Listen(_) => false,
+        }
+    }
+
+    /// What ended or prevented the connection; told once.
+    pub fn take_error(&mut self) -> Option<TcpError> {
+        let own = self.error.take();
+        match &mut self.role {
+            Role::Connection(tcb) => own.or_else(|| tcb.take_error()),
+            _ => own,
+        }
+    }
+}
+
+impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
+    /// Octets the receive buffer holds at most; shrinking does not take back a window that
+    /// was offered. Returns what it is now.
+    pub fn set_recv_capacity(&mut self, octets: usize) -> usize {
+        self.wants.set(Wants::READ);
+        self.rx.set_capacity(octets)
+    }
+
+    /// Octets the send buffer holds at most. Returns what it is now.
+    pub fn set_send_capacity(&mut self, octets: usize) -> usize {
+        self.tx.set_capacity(octets)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<C> TcpSocket<crate::socket::Elastic, crate::socket::Elastic, C> {
+    /// Octets of the receive and of the send buffer of sockets made without saying.
+    pub const CAPACITY: usize = 1 << 20;
+
+    /// A socket that listens on `local` with room for `backlog` connections, and for
+    /// [`CAPACITY`](Self::CAPACITY) octets each way on each. The unspecified address stands
+    /// for all of ours; port 0 is not listened on.
+    pub fn listener(local: SocketAddr, backlog: usize) -> Self {
+        let mut socket = Self::closed();
+        // A fresh socket is closed, and port 0 leaves it so.
+        let _ = socket.bind(local).and_then(|()| socket.listen(backlog));
+        socket
+    }
+
+    /// A socket that connects to `peer`, with room for [`CAPACITY`](Self::CAPACITY) octets
+    /// each way. To a `peer` that cannot be connected to it stays closed.
+    pub fn connecting(peer: SocketAddr) -> Self {
+        let mut socket = Self::closed();
+        if socket.connect(peer).is_err() {
+            socket.error = Some(TcpError::HostUnreachable);
+        }
+        socket
+    }
+
+    /// A closed socket with room for [`CAPACITY`](Self::CAPACITY) octets each way, taken from
+    /// memory as they come.
+    pub fn closed() -> Self {
+        use crate::socket::Elastic;
+        Self::new(Elastic::new(Self::CAPACITY), Elastic::new(Self::CAPACITY))
+    }
+}
+
+impl<R: RecvBuf, T: SendBuf, C: Congestion> Socket for TcpSocket<R, T, C> {
+    type Key = Endpoint;
+
+    fn key(&self) -> Option<Endpoint> {
+        match &self.role {
+            Role::Closed | Role::Opening => None,
+            Role::Listen(_) => Some(self.at),
+            Role::Connection(_) => (!self.has_ended()).then_some(self.at),
+        }
+    }
+
+    /// Unread octets make it a reset, else a FIN follows what is unsent; the socket lives on
+    /// without its application until the peer has acknowledged.
+    fn release(&mut self) -> bool {
+        let over = match &self.role {
+            Role::Closed | Role::Opening => true,
+            Role::Listen(listener) => listener.is_empty(),
+            Role::Connection(_) => self.has_ended(),
+        };
+        self.wants.set(Wants::RELEASE);
+        over
+    }
+}
+
+impl<R, T, C> fmt::Debug for TcpSocket<R, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.state())?;
+        if let Some(local) = self.local() {
+            write!(f, " {local}")?;
+        }
+        match self.peer() {
+            Some(peer) => write!(f, " -> {peer}"),
+            None => Ok(()),
+        }
+    }
+}

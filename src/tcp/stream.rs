@@ -1,0 +1,190 @@
+//! Reading and writing the text of a connection.
+//!
+//! Invariant: what came is read before a failure is told, a failure is told once, and after it
+//! and after the peer's FIN reading gives the end. Part of what applications touch, beside
+//! [`socket`](super::socket).
+
+use core::fmt;
+
+use super::congestion::Congestion;
+use super::error::TcpError;
+use super::socket::{Role, TcpSocket, Wants};
+use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
+
+/// Why nothing could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecvError {
+    /// Nothing is there now; look again when there is news of the socket.
+    Empty,
+    /// It is no connection.
+    NotConnected,
+    /// The connection failed; told once.
+    Failed(TcpError),
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("nothing to read now"),
+            Self::NotConnected => f.write_str("not connected"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for RecvError {}
+
+/// Why nothing could be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// The send buffer is full; try again when there is news of the socket.
+    Full,
+    /// It is no connection, or was shut down, or has ended.
+    Closed,
+    /// The connection failed; told once.
+    Failed(TcpError),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("send buffer is full"),
+            Self::Closed => f.write_str("connection is closed for sending"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+impl<R: RecvBuf + ReadBuf, T, C: Congestion> TcpSocket<R, T, C> {
+    /// Octets that can be read now.
+    pub fn readable(&self) -> usize {
+        self.rx.readable()
+    }
+
+    /// Copies out what has come, as much as fits. `Ok(0)` is the end: the peer sends no more
+    /// (or `into` is empty).
+    ///
+    /// # Errors
+    /// See [`RecvError`]. What came before a failure is read before it is told.
+    pub fn recv(&mut self, into: &mut [u8]) -> Result<usize, RecvError> {
+        let mut copied = 0;
+        for piece in self.rx.peek() {
+            let rest = into.get_mut(copied..).unwrap_or_default();
+            let n = piece.len().min(rest.len());
+            if let (Some(from), Some(to)) = (piece.get(..n), rest.get_mut(..n)) {
+                to.copy_from_slice(from);
+                copied = copied.saturating_add(n);
+            }
+        }
+        self.consume(copied);
+        if copied > 0 || into.is_empty() {
+            return Ok(copied);
+        }
+        self.end().map(|()| 0)
+    }
+
+    /// What has come, in place, in up to two pieces; [`consume`](Self::consume) what was used.
+    pub fn peek(&self) -> [&[u8]; 2] {
+        self.rx.peek()
+    }
+
+    /// Forgets the `n` oldest octets, or all if there are fewer.
+    pub fn consume(&mut self, n: usize) {
+        let n = n.min(self.rx.readable());
+        if n > 0 {
+            self.rx.consume(n);
+            self.wants.set(Wants::READ);
+        }
+    }
+
+    /// Lets `f` read in place: it gets the oldest octets and returns how many it used. `Ok(0)`
+    /// is the end if `f` was not called.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn read_with(&mut self, f: impl FnOnce(&[u8]) -> usize) -> Result<usize, RecvError> {
+        let [first, second] = self.rx.peek();
+        let piece = if first.is_empty() { second } else { first };
+        if piece.is_empty() {
+            return self.end().map(|()| 0);
+        }
+        let used = f(piece).min(piece.len());
+        self.consume(used);
+        Ok(used)
+    }
+
+    /// Has the peer sent its last octet, and was it read? A failed connection ends too.
+    pub fn is_at_end(&self) -> bool {
+        self.rx.readable() == 0 && !self.can_recv()
+    }
+
+    /// Nothing is left to be read: for ever?
+    fn end(&mut self) -> Result<(), RecvError> {
+        if let Some(error) = self.take_error() {
+            return Err(RecvError::Failed(error));
+        }
+        match self.role {
+            Role::Closed | Role::Listen(_) => Err(RecvError::NotConnected),
+            Role::Opening | Role::Connection(_) if self.can_recv() => Err(RecvError::Empty),
+            Role::Opening | Role::Connection(_) => Ok(()),
+        }
+    }
+}
+
+impl<R, T: SendBuf + WriteBuf, C: Congestion> TcpSocket<R, T, C> {
+    /// Octets that can be written now.
+    pub fn writable(&self) -> usize {
+        if self.can_send() {
+            self.tx.writable()
+        } else {
+            0
+        }
+    }
+
+    /// Octets written and not acknowledged by the peer yet.
+    pub fn unacknowledged(&self) -> usize {
+        self.tx.queued()
+    }
+
+    /// Appends what fits of `data`; returns how much did.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send(&mut self, data: &[u8]) -> Result<usize, SendError> {
+        self.may_write()?;
+        match self.tx.write(data) {
+            0 if !data.is_empty() => Err(SendError::Full),
+            written => Ok(written),
+        }
+    }
+
+    /// Lets `f` write in place into at least one and at most `max` octets of the send buffer;
+    /// `f` returns how many it wrote.
+    ///
+    /// # Errors
+    /// See [`SendError`]; `f` was not called.
+    pub fn write_with(
+        &mut self,
+        max: usize,
+        f: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<usize, SendError> {
+        self.may_write()?;
+        if self.tx.writable() == 0 {
+            return Err(SendError::Full);
+        }
+        Ok(self.tx.write_with(max, f))
+    }
+
+    fn may_write(&mut self) -> Result<(), SendError> {
+        if let Some(error) = self.take_error() {
+            return Err(SendError::Failed(error));
+        }
+        if self.can_send() {
+            Ok(())
+        } else {
+            Err(SendError::Closed)
+        }
+    }
+}
