@@ -278,3 +278,28 @@ impl<'a, K: Socket + 'a> SocketSet<K> for FixedSet<'a, K> {
         Some(h)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Keyless;
+    impl Socket for Keyless {
+        type Key = ();
+        fn key(&self) -> Option<()> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_slot_ends_with_its_last_generation() {
+        let mut slots = [const { Slot::<Keyless>::EMPTY }; 1];
+        slots[0].generation = u32::MAX - 1;
+        let mut set = FixedSet::new(&mut slots[..]);
+        let last = set.insert(Keyless).unwrap();
+        assert_eq!(last.generation(), u32::MAX);
+        assert!(matches!(set.insert(Keyless), Err(OpenError::Full)));
+        set.remove(last).unwrap();
+        assert!(matches!(set.insert(Keyless), Err(OpenError::Full)));
+    }
+}

@@ -6,11 +6,13 @@
 #[cfg(feature = "alloc")]
 pub mod elastic;
 pub mod fixed;
+pub mod gaps;
 pub mod mailbox;
 pub mod ring;
 #[cfg(feature = "alloc")]
 pub mod slab;
 pub mod storage;
+pub mod wakers;
 
 #[cfg(feature = "alloc")]
 mod index;
@@ -24,11 +26,13 @@ mod wheel;
 #[cfg(feature = "alloc")]
 pub use elastic::Elastic;
 pub use fixed::{FixedSet, FixedSockets};
+pub use gaps::Gaps;
 pub use mailbox::Mailbox;
 pub use ring::Ring;
 #[cfg(feature = "alloc")]
 pub use slab::{SlabSet, SlabSockets};
 pub use storage::{Bytes, ReadBuf, RecvBuf, Rx, SendBuf, Storage, Stores, Tx, WriteBuf};
+pub use wakers::Wakers;
 
 use core::fmt;
 use core::hash::{Hash, Hasher};

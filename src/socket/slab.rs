@@ -433,3 +433,42 @@ const _: () = {
         is_send::<Elastic>();
     }
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Keyless;
+    impl Socket for Keyless {
+        type Key = ();
+        fn key(&self) -> Option<()> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_slot_ends_with_its_last_generation() {
+        let mut set = SlabSet::new();
+        let a = set.insert(Keyless).unwrap();
+        set.remove(a).unwrap();
+        set.slots.get_mut(0).unwrap().generation = u32::MAX - 1;
+        let last = set.insert(Keyless).unwrap();
+        assert_eq!((last.slot(), last.generation()), (0, u32::MAX));
+        set.remove(last).unwrap();
+        let next = set.insert(Keyless).unwrap();
+        assert_eq!((next.slot(), next.generation()), (1, 1));
+        assert!(set.get(last).is_none());
+        assert_eq!(set.len(), 1);
+    }
+
+    #[test]
+    fn slots_stay_small() {
+        // With an index entry of 11 to 22 octets, 78 of the 512 an idle connection may take.
+        assert!(
+            SlabSet::<Keyless>::OVERHEAD <= 56,
+            "{}",
+            SlabSet::<Keyless>::OVERHEAD
+        );
+        assert!(size_of::<Elastic>() <= 40);
+    }
+}

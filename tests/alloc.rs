@@ -1,0 +1,163 @@
+//! What asks for memory, and what must not: counted by the allocator itself, per thread.
+#![cfg(feature = "alloc")]
+
+#[path = "support/alloc.rs"]
+mod alloc;
+
+use alloc::count;
+use netstrata::phy::Instant;
+use netstrata::socket::gaps::Gaps;
+use netstrata::socket::mailbox::{Mailbox, Meta};
+use netstrata::socket::{
+    Elastic, Handle, ReadBuf, RecvBuf, SendBuf, SlabSet, SlabSockets, Socket, SocketSet, Storage,
+    WriteBuf,
+};
+
+/// A connection as the tables see it: a key and two buffers.
+struct Flow {
+    key: u32,
+    rx: Elastic,
+    tx: Elastic,
+}
+
+impl Flow {
+    fn new(key: u32) -> Self {
+        let (rx, tx) = SlabSockets::stream(4 << 20, 4 << 20).unwrap();
+        Self { key, rx, tx }
+    }
+}
+
+impl Socket for Flow {
+    type Key = u32;
+    fn key(&self) -> Option<u32> {
+        Some(self.key)
+    }
+}
+
+#[test]
+fn the_allocator_counts() {
+    let (kept, counts) = count(|| vec![0u8; 1000]);
+    assert_eq!((counts.allocations, counts.octets), (1, 1000));
+    let ((), counts) = count(|| drop(kept));
+    assert_eq!((counts.frees, counts.octets), (1, -1000));
+    let (elsewhere, counts) = count(|| std::thread::spawn(|| vec![0u8; 1 << 20]));
+    assert!(counts.octets < 1 << 20);
+    elsewhere.join().unwrap();
+}
+
+#[test]
+fn an_idle_socket_has_no_buffers() {
+    const N: u32 = 10_000;
+    let (set, counts) = count(|| {
+        let mut set = SlabSet::new();
+        for key in 0..N {
+            set.insert(Flow::new(key)).unwrap();
+        }
+        set
+    });
+    // The socket, its slot, its index entry (16 octets at worst, and as much again while the
+    // table grows), and what the last chunk of slots has to spare.
+    let each = size_of::<Flow>() + SlabSet::<Flow>::OVERHEAD + 40;
+    let spare = 512 * (size_of::<Flow>() + SlabSet::<Flow>::OVERHEAD + 8);
+    let limit = each * N as usize + spare;
+    assert!(
+        counts.octets as usize <= limit,
+        "{} octets for each socket",
+        counts.octets as usize / N as usize
+    );
+    drop(set);
+}
+
+#[test]
+fn sockets_come_and_go_without_the_allocator() {
+    let mut set = SlabSet::new();
+    let mut open: Vec<Handle<Flow>> = (0..1000)
+        .map(|key| set.insert(Flow::new(key)).unwrap())
+        .collect();
+    let mut now = Instant::ZERO;
+    let mut turn = |set: &mut SlabSet<Flow>, key: u32| {
+        let h = set.insert(Flow::new(key)).unwrap();
+        let old = std::mem::replace(&mut open[key as usize % 1000], h);
+        set.arm(h, Some(now + std::time::Duration::from_millis(200)));
+        set.wake(h);
+        set.notify(h);
+        assert!(set.remove(old).is_some());
+        now += std::time::Duration::from_millis(1);
+        while set.next_expired(now).is_some() {}
+        assert_eq!(set.next_news(), Some(h));
+        set.park(h);
+        set.unpark();
+        assert_eq!(set.next_ready(), Some(h));
+        assert!(set.lookup(&key).is_some());
+    };
+    for key in 1000..4000 {
+        turn(&mut set, key);
+    }
+    let ((), counts) = count(|| (4000..40_000).for_each(|key| turn(&mut set, key)));
+    assert_eq!(counts.allocations, 0);
+}
+
+#[test]
+fn a_warm_stream_passes_data_without_the_allocator() {
+    let mut flow = Flow::new(1);
+    let segment = [7; 1460];
+    let mut window = |flow: &mut Flow| {
+        for _ in 0..40 {
+            assert_eq!(flow.tx.write_with(1460, |to| to.len()), 1460);
+        }
+        for _ in 0..40 {
+            let [a, b] = SendBuf::peek(&flow.tx, 0, 1460);
+            assert_eq!(a.len() + b.len(), 1460);
+            flow.tx.release(1460);
+            assert_eq!(RecvBuf::write(&mut flow.rx, 1460, &segment), 1460);
+            assert_eq!(RecvBuf::write(&mut flow.rx, 0, &segment), 1460);
+            flow.rx.commit(2920);
+            flow.rx.consume(1460);
+        }
+        flow.rx.consume(40 * 1460);
+    };
+    window(&mut flow);
+    let ((), counts) = count(|| (0..100).for_each(|_| window(&mut flow)));
+    assert_eq!(counts.allocations, 0);
+    // Idle again: nothing is left.
+    let ((), counts) = count(|| {
+        RecvBuf::trim(&mut flow.rx);
+        SendBuf::trim(&mut flow.tx);
+    });
+    assert_eq!(counts.frees, 2);
+    assert_eq!((flow.rx.allocated(), flow.tx.allocated()), (0, 0));
+}
+
+#[test]
+fn growing_copies_less_than_it_holds() {
+    let mut buf = Elastic::new(8 << 20);
+    let (_, counts) = count(|| while WriteBuf::write(&mut buf, &[1; 1000]) > 0 {});
+    // Twelve doublings from 2 KiB to 8 MiB; each new ring replaces the old one.
+    assert_eq!((counts.allocations, counts.frees), (13, 12));
+    assert_eq!(counts.octets, 8 << 20);
+}
+
+#[test]
+fn datagrams_and_gaps_need_nothing_once_warm() {
+    let mut mailbox = Mailbox::new(vec![0; 16_384].into_boxed_slice());
+    let meta = Meta::new(([192, 0, 2, 1], 7).into());
+    let mut gaps = Gaps::new();
+    let mut pass = || {
+        for len in 0..1000 {
+            mailbox.push(&meta, &[1; 1472][..len]).unwrap();
+            mailbox.push(&meta, b"").unwrap();
+            assert_eq!(mailbox.front().map(|(_, d)| d.len()), Some(len));
+            assert!(mailbox.pop() && mailbox.pop());
+        }
+        for i in 1..=200 {
+            gaps.insert(3 * i..3 * i + 1);
+        }
+        gaps.advance(1000);
+        assert!(gaps.is_empty());
+    };
+    pass();
+    let ((), counts) = count(&mut pass);
+    assert_eq!(counts.allocations, 0);
+    let ((), counts) = count(|| gaps.trim());
+    assert_eq!(counts.frees, 2);
+}
