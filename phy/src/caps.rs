@@ -45,6 +45,15 @@ pub enum LinkState {
     Down,
 }
 
+/// What the octets of a frame begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Medium {
+    /// An Ethernet header, then 802.1Q tags or none.
+    Ethernet,
+    /// An IP header.
+    Ip,
+}
+
 impl Capabilities {
     /// A device without offloads, one frame at a time, link up; `max_frame` in octets.
     #[must_use]

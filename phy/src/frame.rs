@@ -19,6 +19,9 @@ pub(crate) struct Lane {
     pub(crate) queue: VecDeque<Frame>,
     pub(crate) free: Vec<Vec<u8>>,
     pub(crate) limit: usize,
+    /// Rung when a frame comes into the empty queue.
+    #[cfg(all(feature = "std", target_os = "linux"))]
+    pub(crate) bell: Option<crate::Bell>,
 }
 
 impl Lane {
@@ -27,7 +30,18 @@ impl Lane {
             queue: VecDeque::new(),
             free: Vec::new(),
             limit,
+            #[cfg(all(feature = "std", target_os = "linux"))]
+            bell: None,
         }
+    }
+
+    /// Adds a frame and rings if the receiver may be asleep.
+    pub(crate) fn push(&mut self, frame: Frame) {
+        #[cfg(all(feature = "std", target_os = "linux"))]
+        if let Some(bell) = self.bell.as_ref().filter(|_| self.queue.is_empty()) {
+            bell.ring();
+        }
+        self.queue.push_back(frame);
     }
 
     /// How many more frames fit.

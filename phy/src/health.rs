@@ -9,8 +9,11 @@ use nix::errno::Errno;
 
 use crate::{Instant, LinkState};
 
-/// How often an interface that is down is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often an interface that is down is looked at.
+const LOOK_DOWN: Duration = Duration::from_millis(100);
+
+/// How often an interface that is up is looked at, for a new MTU.
+const LOOK_UP: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -61,19 +64,29 @@ impl Health {
             Errno::EIO | Errno::ENETDOWN | Errno::ENODEV | Errno::ENXIO | Errno::EBADFD
         ) {
             self.link = LinkState::Down;
+            self.look_at = Instant::ZERO;
         }
         if self.error.is_none() {
             self.error = Some(errno);
         }
     }
 
-    /// Whether it is time to ask the kernel if an interface that was down is up again.
+    /// Whether it is time to ask the kernel about the interface.
     pub(crate) fn look_again(&mut self, now: Instant) -> bool {
-        let due = self.link == LinkState::Down && now >= self.look_at;
+        let due = now >= self.look_at;
         if due {
-            self.look_at = now + LOOK_AGAIN;
+            self.look_at = now
+                + match self.link {
+                    LinkState::Up => LOOK_UP,
+                    LinkState::Down => LOOK_DOWN,
+                };
         }
         due
+    }
+
+    /// What the kernel said.
+    pub(crate) const fn looked(&mut self, up: bool) {
+        self.link = if up { LinkState::Up } else { LinkState::Down };
     }
 
     pub(crate) const fn lost(&self) -> u64 {
@@ -110,15 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_down_is_looked_at_ten_times_a_second() {
+    fn a_link_that_is_down_is_looked_at_more_often() {
         let mut health = Health::new(true);
-        assert!(!health.look_again(Instant::ZERO));
+        assert!(health.look_again(Instant::ZERO));
+        assert!(!health.look_again(Instant::from_millis(999)));
         health.failed(Errno::EIO);
         assert_eq!(health.link, LinkState::Down);
-        assert!(health.look_again(Instant::ZERO));
-        assert!(!health.look_again(Instant::from_millis(99)));
-        assert!(health.look_again(Instant::from_millis(100)));
-        health.went();
-        assert!(!health.look_again(Instant::from_secs(1)));
+        assert!(health.look_again(Instant::from_millis(999)));
+        assert!(!health.look_again(Instant::from_millis(1_098)));
+        assert!(health.look_again(Instant::from_millis(1_099)));
+        health.looked(true);
+        assert_eq!(health.link, LinkState::Up);
     }
 }

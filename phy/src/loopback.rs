@@ -101,7 +101,7 @@ impl TxToken for Tx<'_> {
             return Err(abort);
         }
         let meta = learned(meta, self.caps.tx_csum);
-        self.lane.queue.push_back(Frame { octets, meta });
+        self.lane.push(Frame { octets, meta });
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ use crate::health::Health;
 use crate::name::Name;
 use crate::raw::RawOptions;
 use crate::sys::{self, BATCH, MAX_FRAME};
-use crate::vnet::{self, Medium};
-use crate::{Abort, Capabilities, GsoLimits, Instant, RxMeta, TxMeta, TxToken};
+use crate::vnet;
+use crate::{Abort, Capabilities, GsoLimits, Instant, Medium, RxMeta, TxMeta, TxToken};
 
 /// Frames queued between two calls of `flush`.
 const QUEUE: usize = 256;
@@ -24,6 +24,9 @@ const QUEUE: usize = 256;
 /// Frames larger than this are sent at once from where they lie, smaller ones are copied
 /// into a batch: a system call costs about as much as copying this many octets.
 const COPY_LIMIT: usize = 8192;
+
+/// Octets of an Ethernet header.
+const LINK_HEADER: usize = 14;
 
 /// How soon a send is tried again when the kernel had no room.
 const RETRY: Duration = Duration::from_millis(1);
@@ -84,7 +87,7 @@ impl Port {
         // Last, so that no frame arrives before all is set.
         sys::packet_bind(socket, ifindex)?;
         let offload = options.offload && with_vnet;
-        let caps = Capabilities::new(mtu.saturating_add(14))
+        let caps = Capabilities::new(mtu.saturating_add(LINK_HEADER))
             .with_burst(BATCH)
             .with_rx_csum(true)
             .with_tx_csum(offload)
@@ -107,9 +110,17 @@ impl Port {
         })
     }
 
+    /// Sees every now and then whether the interface is up and what its MTU is.
     pub(crate) fn look_again(&mut self, now: Instant) {
-        if self.health.look_again(now) && sys::if_up(self.fd.as_fd(), &self.name) == Ok(true) {
-            self.health.went();
+        if !self.health.look_again(now) {
+            return;
+        }
+        if let Ok(up) = sys::if_up(self.fd.as_fd(), &self.name) {
+            self.health.looked(up);
+        }
+        if let Ok(mtu) = sys::if_mtu(self.fd.as_fd(), &self.name) {
+            self.mtu = mtu;
+            self.caps = self.caps.with_max_frame(mtu.saturating_add(LINK_HEADER));
         }
     }
 
@@ -188,7 +199,7 @@ impl Port {
             self.lane.recycle(octets);
             return Err(abort);
         }
-        self.lane.queue.push_back(Frame {
+        self.lane.push(Frame {
             octets,
             meta: RxMeta::new(),
         });

@@ -126,7 +126,7 @@ impl RawSocket {
         self.port.name.as_str()
     }
 
-    /// The interface's MTU in octets, as it was when opened.
+    /// The interface's MTU in octets, looked at about once a second.
     #[must_use]
     pub const fn mtu(&self) -> usize {
         self.port.mtu

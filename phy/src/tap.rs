@@ -6,8 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::tuntap::Queue;
-use crate::vnet::Medium;
-use crate::{Capabilities, Device, FrameSink, Instant, OpenError, TxToken};
+use crate::{Capabilities, Device, FrameSink, Instant, Medium, OpenError, TxToken};
 
 /// How to open a [`Tap`] or a [`Tun`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +71,7 @@ macro_rules! queue_of {
                 self.0.name()
             }
 
-            /// The interface's MTU in octets, as it was when opened.
+            /// The interface's MTU in octets, looked at about once a second.
             #[must_use]
             pub const fn mtu(&self) -> usize {
                 self.0.mtu()

@@ -20,9 +20,10 @@ use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
 use crate::sys::{self, MAX_FRAME};
 use crate::tap::TapOptions;
-use crate::vnet::{self, Medium};
+use crate::vnet;
 use crate::{
-    Abort, Capabilities, Device, FrameSink, GsoLimits, Instant, RxMeta, RxToken, TxMeta, TxToken,
+    Abort, Capabilities, Device, FrameSink, GsoLimits, Instant, Medium, RxMeta, RxToken, TxMeta,
+    TxToken,
 };
 
 /// Room for the largest head of one `send_gather`, reserved at the start.
@@ -142,13 +143,13 @@ impl Port {
         })
     }
 
-    /// Sees whether an interface that was down came up, and what its MTU is now.
+    /// Sees every now and then whether the interface is up and what its MTU is.
     fn look_again(&mut self, now: Instant) {
         if !self.health.look_again(now) {
             return;
         }
-        if sys::if_up(self.control.as_fd(), &self.name) == Ok(true) {
-            self.health.went();
+        if let Ok(up) = sys::if_up(self.control.as_fd(), &self.name) {
+            self.health.looked(up);
         }
         if let Ok(mtu) = sys::if_mtu(self.control.as_fd(), &self.name) {
             self.mtu = mtu;

@@ -4,7 +4,7 @@
 //! Whatever the other side writes into a header, reading it cannot fail: what makes no sense
 //! says nothing about the frame.
 
-use crate::{Csum, Gso, RxCsum, RxMeta, TxMeta};
+use crate::{Csum, Gso, Medium, RxCsum, RxMeta, TxMeta};
 
 /// Length of the header in octets.
 pub const LEN: usize = 10;
@@ -24,15 +24,6 @@ const GSO_TCPV6: u8 = 4;
 const GSO_UDP_L4: u8 = 5;
 /// `gso_type`: beside a TCP type, segments may carry CWR (RFC 3168 §6.1.2).
 const GSO_ECN: u8 = 0x80;
-
-/// What the octets of a frame begin with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Medium {
-    /// An Ethernet header, then 802.1Q tags or none.
-    Ethernet,
-    /// An IP header.
-    Ip,
-}
 
 /// The fields of the header as they lie in memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

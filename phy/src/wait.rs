@@ -66,6 +66,9 @@ impl<'a> Watch<'a> {
 
 /// Sleeps for one thread.
 ///
+/// A device behind a `Box<dyn DynDevice>` has no descriptor to show; keep a second one, made
+/// with `device.as_fd().try_clone_to_owned()` before boxing.
+///
 /// ```
 /// use std::time::Duration;
 /// use phy::Waiter;

@@ -258,7 +258,9 @@ struct Far<R> {
 
 impl<R> Far<R> {
     fn result(&self) -> R {
-        self.result.recv().expect("the other end panicked")
+        let patience = Duration::from_secs(30);
+        let result = self.result.recv_timeout(patience);
+        result.expect("the other end panicked or waits for ever")
     }
 }
 
@@ -287,6 +289,9 @@ fn with_veth<R: Send + 'static>(far: impl FnOnce() -> R + Send + 'static) -> Far
     up("veth0");
     go.send(()).unwrap();
     told.recv().unwrap();
+    // The kernel drops what is sent before it has noticed that both ends are up.
+    let noticed = |_| ip("-oneline link show veth0").contains("state UP");
+    assert!((0..1000).any(noticed), "veth0 does not come up");
     Far {
         result,
         _release: release,

@@ -221,3 +221,21 @@ fn boxed_devices_can_be_send() {
     });
     assert_eq!(seen.join().unwrap(), [b"hi"]);
 }
+
+#[cfg(all(feature = "std", target_os = "linux"))]
+#[test]
+fn a_bell_tells_of_frames_at_an_end() {
+    let (mut a, mut b) = Cable::new(64);
+    let waiter = phy::Waiter::new().unwrap();
+    assert!(send(&mut a, b"before"));
+    b.set_bell(waiter.bell());
+    assert!(waiter.wait(&[], None).unwrap().rung);
+    assert_eq!(octets(&mut b, 64).len(), 1);
+    let far = std::thread::spawn(move || {
+        assert!(send(&mut a, b"after"));
+        a
+    });
+    assert!(waiter.wait(&[], None).unwrap().rung);
+    assert_eq!(octets(&mut b, 64), [b"after"]);
+    drop(far.join().unwrap());
+}
