@@ -8,14 +8,17 @@ extern crate std;
 pub mod addr;
 pub mod context;
 pub mod error;
+pub mod icmp;
 pub mod iface;
 pub mod net;
+pub mod raw;
 pub mod secret;
 pub mod socket;
 pub mod stack;
 pub mod stats;
 pub mod tcp;
 pub mod transport;
+pub mod udp;
 pub mod wire;
 
 pub use addr::Cidr;

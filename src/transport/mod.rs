@@ -4,10 +4,14 @@
 //! stack's storage. Transports never call each other; the tuple they stand in ([`tuple`])
 //! decides who gets a packet.
 
+pub mod datagram;
 pub mod endpoint;
+pub mod port;
 pub mod tuple;
 
+pub use datagram::{Failure, RecvError, SendError, Why};
 pub use endpoint::Endpoint;
+pub use port::Ports;
 pub use tuple::{At, Holds, Transports};
 
 use crate::context::Cx;
