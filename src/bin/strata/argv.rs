@@ -72,11 +72,10 @@ pub fn rewrite(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         out.push(new.into());
         // Go writes booleans as -debug=true; a value that is not "false" changes nothing.
         match value {
-            Some(value) if new == "--debug" => {
-                if value == "false" {
-                    out.pop();
-                }
+            Some(value) if new == "--debug" && value == "false" => {
+                out.pop();
             }
+            Some(_) if new == "--debug" => {}
             Some(value) => out.push(value),
             // The value of an option is never an option of its own.
             None if new != "--debug" => out.extend(rest.next()),

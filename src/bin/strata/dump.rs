@@ -16,7 +16,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::errors::CliError;
+use crate::errors::{CliError, note};
 use crate::filter::Filter;
 use crate::frame::Frame;
 use crate::global::{self, Global};
@@ -146,7 +146,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     let at_once = args.line_buffered || source.is_live() || io::stdout().is_terminal();
     let ended = dump.drive(&mut source, at_once);
     if let Source::Live(live) = &source {
-        eprintln!(
+        note!(
             "{} packets captured\n{} packets received by filter\n{} packets dropped",
             dump.shown,
             live.seen(),
@@ -162,10 +162,7 @@ fn style(global: &Global, args: &Args) -> Style {
         (args.hex_and_ascii, hex::Form::Both),
         (args.ascii, hex::Form::Ascii),
     ];
-    let octets = octets
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .next_back();
+    let octets = octets.into_iter().rfind(|(count, _)| *count > 0);
     Style {
         link: args.link,
         verbose: global.verbosity(),
@@ -179,9 +176,9 @@ fn style(global: &Global, args: &Args) -> Style {
 /// On standard error, so that it is not taken for a packet.
 fn announce(source: &Source, args: &Args) {
     match source {
-        Source::File(reader) => eprintln!("reading from {}", reader.name()),
-        Source::Live(_) if args.write.is_some() => eprintln!("listening, Ctrl-C ends"),
-        Source::Live(_) => eprintln!("listening, Ctrl-C ends; -v for more of each packet"),
+        Source::File(reader) => note!("reading from {}", reader.name()),
+        Source::Live(_) if args.write.is_some() => note!("listening, Ctrl-C ends"),
+        Source::Live(_) => note!("listening, Ctrl-C ends; -v for more of each packet"),
     }
 }
 

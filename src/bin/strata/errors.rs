@@ -103,6 +103,16 @@ impl From<io::Error> for CliError {
     }
 }
 
+/// Prints a line on standard error, whether or not anybody reads it. `eprintln!` would panic
+/// when nobody does.
+macro_rules! note {
+    ($($format:tt)*) => {{
+        use ::std::io::Write as _;
+        let _ = ::std::writeln!(::std::io::stderr(), $($format)*);
+    }};
+}
+pub(crate) use note;
+
 #[cfg(test)]
 mod tests {
     use super::*;

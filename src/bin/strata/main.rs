@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::errors::CliError;
+use crate::errors::{CliError, note};
 use crate::global::Global;
 
 /// A user-space TCP/IP stack, and tools around it.
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|e: CliError| {
         let e = e.of(name);
         if !e.is_silent() {
-            eprintln!("{e}");
+            note!("{e}");
         }
         ExitCode::from(e.code())
     })

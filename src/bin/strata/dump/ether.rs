@@ -13,7 +13,7 @@ use crate::frame::Frame;
 /// have been shown, because nothing better is known of them.
 pub fn print(p: &mut Printer, out: &mut String, frame: &Frame<'_>, printed: &mut bool) -> usize {
     let Some((ether, rest)) = Ethernet::split(frame.octets) else {
-        out.push_str("[|ether]");
+        out.push_str(" [|ether]");
         return 0;
     };
     if p.style.link {
@@ -31,13 +31,7 @@ pub fn print(p: &mut Printer, out: &mut String, frame: &Frame<'_>, printed: &mut
             put!(out, "vlan {}, p {}", vlan.vid, vlan.pcp);
             put!(out, "{}, ", if vlan.dei { ", DEI" } else { "" });
             if vlan.kind > 1500 {
-                match name(vlan.kind) {
-                    Some(name) => put!(out, "ethertype {name}"),
-                    None => put!(out, "ethertype 0x{:04x}", vlan.kind),
-                }
-                if !p.style.quiet {
-                    put!(out, " (0x{:04x})", vlan.kind);
-                }
+                put_kind(p, out, vlan.kind);
                 out.push_str(", ");
             }
         }
@@ -52,7 +46,7 @@ pub fn print(p: &mut Printer, out: &mut String, frame: &Frame<'_>, printed: &mut
             if !p.style.link {
                 put_header(p, out, &Ethernet { kind, ..ether }, frame.len);
             }
-            if p.style.octets.is_none() {
+            if p.style.octets.is_none() && !p.style.quiet {
                 // Nothing better is known: show what is there.
                 out.push('\n');
                 hex::put(hex::Form::Both, rest, out);
@@ -76,19 +70,26 @@ fn put_header(p: &Printer, out: &mut String, ether: &Ethernet, len: usize) {
         station(ether.src, names),
         station(ether.dst, names)
     );
-    match (ether.is_802_3(), name(ether.kind)) {
-        (true, _) => out.push_str("802.3"),
-        (false, name) if p.style.quiet => out.push_str(name.unwrap_or("Unknown")),
-        (false, name) => {
+    match ether.is_802_3() {
+        true => out.push_str("802.3"),
+        false => put_kind(p, out, ether.kind),
+    }
+    put!(out, ", length {len}: ");
+}
+
+/// `ethertype IPv4 (0x0800)`, or `IPv4` under `-q`.
+fn put_kind(p: &Printer, out: &mut String, kind: u16) {
+    match (name(kind), p.style.quiet) {
+        (Some(name), true) => out.push_str(name),
+        (None, true) => put!(out, "Unknown Ethertype (0x{kind:04x})"),
+        (name, false) => {
             put!(
                 out,
-                "ethertype {} (0x{:04x})",
-                name.unwrap_or("Unknown"),
-                ether.kind
+                "ethertype {} (0x{kind:04x})",
+                name.unwrap_or("Unknown")
             );
         }
     }
-    put!(out, ", length {len}: ");
 }
 
 fn station(mac: Mac, names: bool) -> impl fmt::Display {
@@ -119,15 +120,18 @@ fn name(kind: u16) -> Option<&'static str> {
 }
 
 fn arp(p: &Printer, out: &mut String, data: &[u8], len: usize) {
-    if !p.style.link {
+    let message = data.first_chunk().map(Arp::parse);
+    if !p.style.link && message.is_some() {
         out.push_str("ARP, ");
     }
-    let message = data.first_chunk().map(Arp::parse);
     let Some(Ok(arp)) = message else {
         match message {
             // Other hardware or another protocol: say which.
             Some(_) => put_foreign_arp(out, data),
-            None => out.push_str(" [|arp]"),
+            None => {
+                out.push_str(" [|arp]");
+                return;
+            }
         }
         put!(out, ", length {len}");
         return;
@@ -148,7 +152,12 @@ fn arp(p: &Printer, out: &mut String, data: &[u8], len: usize) {
         Arp::REPLY => put!(out, "Reply {} is-at {}", sender.1, sender.0),
         3 => put!(out, "Reverse Request who-is {} tell {}", target.0, sender.0),
         4 => put!(out, "Reverse Reply {} at {}", target.0, target.1),
-        op => put!(out, "Unknown ({op})"),
+        op => {
+            put!(out, "Unknown ({op}) \n");
+            hex::put(hex::Form::Both, data, out);
+            out.pop();
+            return;
+        }
     }
     put!(out, ", length {len}");
 }

@@ -14,17 +14,21 @@ use super::printer::{Packet, Printer, put};
 pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
     let message = packet.data.get(..packet.len).unwrap_or(packet.data);
     let Ok((icmp, data)) = Icmpv4::parse_unverified(message) else {
-        match message {
-            [kind, ..] if p.style.quiet => put!(out, "ICMP type-#{kind} [|icmp]"),
-            _ => out.push_str("ICMP [|icmp]"),
-        }
+        out.push_str(" [|icmp]");
         return;
     };
+    let quote = Quote::of(data);
+    let needs_port = icmp == Icmpv4::Unreachable(Unreachable::Port);
+    let quotes = matches!(icmp.kind(), 3 | 5 | 11);
+    if quotes && (quote.dst.is_none() || needs_port && quote.port.is_none()) {
+        out.push_str(" [|icmp]");
+        return;
+    }
     out.push_str("ICMP ");
     match icmp {
         Icmpv4::EchoRequest { ident, seq } => put!(out, "echo request, id {ident}, seq {seq}"),
         Icmpv4::EchoReply { ident, seq } => put!(out, "echo reply, id {ident}, seq {seq}"),
-        Icmpv4::Unreachable(why) => unreachable(p, out, why, data),
+        Icmpv4::Unreachable(why) => unreachable(p, out, why, &quote),
         Icmpv4::SourceQuench => out.push_str("source quench"),
         Icmpv4::Redirect { code, gateway } => {
             let (tos, what) = match code {
@@ -33,7 +37,7 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
                 Redirect::NetForService => ("-tos", "net"),
                 Redirect::HostForService => ("-tos", "host"),
             };
-            let dst = Quote::of(data).dst();
+            let dst = quote.dst();
             put!(out, "redirect{tos} {dst} to {what} {gateway}");
         }
         Icmpv4::TimeExceeded(TimeExceeded::Transit) => out.push_str("time exceeded in-transit"),
@@ -63,7 +67,7 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
         }
         Icmpv4::MaskRequest { .. } => out.push_str("address mask request"),
         Icmpv4::MaskReply { mask, .. } => put!(out, "address mask is 0x{mask:08x}"),
-        Icmpv4::Other { kind, code, .. } => other(out, kind, code, data),
+        Icmpv4::Other { kind, code, .. } => other(out, kind, code, &quote),
         _ => out.push_str("message"),
     }
     put!(out, ", length {}", packet.len);
@@ -80,8 +84,8 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
             right(message, found)
         );
     }
-    if icmp.is_error() && !matches!(icmp, Icmpv4::Other { .. }) {
-        out.push_str("\n\tIP ");
+    if matches!(icmp.kind(), 3 | 4 | 5 | 11 | 12) {
+        out.push_str(if p.style.link { "\n\t" } else { "\n\tIP " });
         let announced = data
             .get(2..4)
             .map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
@@ -95,30 +99,28 @@ fn right(message: &[u8], found: u16) -> u16 {
     netstrata::wire::Sum::of(message).add_u16(!found).finish()
 }
 
-fn unreachable(p: &Printer, out: &mut String, why: Unreachable, data: &[u8]) {
-    let quote = Quote::of(data);
+fn unreachable(p: &Printer, out: &mut String, why: Unreachable, quote: &Quote) {
     let dst = quote.dst();
     match why {
         Unreachable::Net => put!(out, "net {dst} unreachable"),
         Unreachable::Host => put!(out, "host {dst} unreachable"),
         Unreachable::Protocol => put!(out, "{dst} protocol {} unreachable", quote.proto),
-        Unreachable::Port => match (quote.proto, quote.port) {
-            (_, None) => out.push_str("[|icmp]"),
-            (protocol::TCP, Some(port)) => {
+        Unreachable::Port => match (quote.proto, quote.port.unwrap_or(0)) {
+            (protocol::TCP, port) => {
                 put!(
                     out,
                     "{dst} tcp port {} unreachable",
                     p.port(protocol::TCP, port)
                 );
             }
-            (protocol::UDP, Some(port)) => {
+            (protocol::UDP, port) => {
                 put!(
                     out,
                     "{dst} udp port {} unreachable",
                     p.port(protocol::UDP, port)
                 );
             }
-            (proto, Some(port)) => put!(out, "{dst} protocol {proto} port {port} unreachable"),
+            (proto, port) => put!(out, "{dst} protocol {proto} port {port} unreachable"),
         },
         Unreachable::FragmentationNeeded { mtu: 0 } => {
             put!(out, "{dst} unreachable - need to frag");
@@ -146,10 +148,10 @@ fn unreachable(p: &Printer, out: &mut String, why: Unreachable, data: &[u8]) {
 }
 
 /// Types without a value of their own, and codes nobody defined.
-fn other(out: &mut String, kind: u8, code: u8, data: &[u8]) {
+fn other(out: &mut String, kind: u8, code: u8, quote: &Quote) {
     match kind {
-        3 => put!(out, "{} unreachable - #{code}", Quote::of(data).dst()),
-        5 => put!(out, "redirect-#{code} {} to net", Quote::of(data).dst()),
+        3 => put!(out, "{} unreachable - #{code}", quote.dst()),
+        5 => put!(out, "redirect-#{code} {} to net", quote.dst()),
         9 => out.push_str("router advertisement"),
         10 => out.push_str("router solicitation"),
         11 => put!(out, "time exceeded-#{code}"),

@@ -5,9 +5,13 @@ use std::net::Ipv4Addr;
 use super::printer::{Packet, Printer, put};
 
 /// Prints a message.
-pub fn print(_p: &Printer, out: &mut String, packet: &Packet<'_>) {
+pub fn print(p: &Printer, out: &mut String, packet: &Packet<'_>) {
+    if p.style.quiet {
+        out.push_str("igmp");
+        return;
+    }
     let Some([kind, _, _, _, a, b, c, d]) = packet.data.first_chunk() else {
-        out.push_str("[|igmp]");
+        out.push_str(" [|igmp]");
         return;
     };
     let group = Ipv4Addr::new(*a, *b, *c, *d);

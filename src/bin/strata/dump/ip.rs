@@ -10,7 +10,7 @@ use crate::services::protocol_name;
 
 /// Prints a packet of `len` octets of which `data` was caught.
 pub fn print(p: &mut Printer, out: &mut String, data: &[u8], len: usize) {
-    if !p.style.link && data.first().is_none_or(|b| b >> 4 == 4) {
+    if !p.style.link && data.first().is_some_and(|b| b >> 4 == 4) {
         out.push_str("IP ");
     }
     body(p, out, data, len);
@@ -20,8 +20,7 @@ pub fn print(p: &mut Printer, out: &mut String, data: &[u8], len: usize) {
 pub fn body(p: &mut Printer, out: &mut String, data: &[u8], len: usize) {
     let Some(h) = data.first_chunk::<20>() else {
         match data.first() {
-            Some(b) if b >> 4 != 4 => put!(out, "IP{} [|ip]", b >> 4),
-            _ if len < Ipv4::LEN => put!(out, "truncated-ip {len}"),
+            Some(b) if b >> 4 != 4 => put!(out, "IP{} (invalid)", b >> 4),
             _ => out.push_str(" [|ip]"),
         }
         return;
@@ -31,7 +30,7 @@ pub fn body(p: &mut Printer, out: &mut String, data: &[u8], len: usize) {
     if version != 4 {
         match version {
             6 => out.push_str("wrong link-layer encapsulation (invalid)"),
-            _ => put!(out, "unsupported IP version {version} (invalid)"),
+            _ => put!(out, "IP{version} (invalid)"),
         }
         return;
     }
@@ -86,6 +85,7 @@ pub fn body(p: &mut Printer, out: &mut String, data: &[u8], len: usize) {
         data: data.get(header..).unwrap_or_default(),
         len: announced - header,
         fragmented: more,
+        extended: false,
     };
     if offset != 0 {
         put!(out, "{} > {}:", packet.src, packet.dst);
@@ -193,45 +193,49 @@ fn right(header: &[u8]) -> u16 {
 fn put_options(out: &mut String, options: &[u8]) {
     out.push_str(", options (");
     let mut separator = "";
+    let mut left = options;
     for option in Ipv4Options::new(options) {
         out.push_str(separator);
         separator = ",";
+        let len = match (&option, left.get(1)) {
+            (Ok(Ipv4Option::Nop), _) => 1,
+            (_, len) => len.copied().unwrap_or(0).into(),
+        };
+        left = left.get(len..).unwrap_or_default();
         match option {
             Ok(Ipv4Option::Nop) => out.push_str("NOP"),
             Ok(Ipv4Option::RecordRoute(route)) => put_route(out, "RR", route),
             Ok(Ipv4Option::LooseSourceRoute(route)) => put_route(out, "LSRR", route),
             Ok(Ipv4Option::StrictSourceRoute(route)) => put_route(out, "SSRR", route),
             Ok(Ipv4Option::Timestamp { .. }) => out.push_str("timestamp"),
-            Ok(Ipv4Option::RouterAlert(value)) => match value {
-                0 => out.push_str("RA"),
-                value => put!(out, "RA value {value}"),
-            },
+            Ok(Ipv4Option::RouterAlert(0)) => out.push_str("RA"),
+            Ok(Ipv4Option::RouterAlert(value)) => put!(out, "RA value {value}"),
             Ok(Ipv4Option::Other { kind, data }) => {
-                put!(out, "unknown {kind} len {}", data.len() + 2)
+                put!(out, "unknown {kind} len {}", data.len() + 2);
             }
             Ok(_) => out.push_str("unknown"),
             Err(_) => out.push_str(" [truncated-option]"),
         }
     }
-    if separator.is_empty() {
-        out.push_str("EOL");
+    // The list ended before the header did.
+    if left.first() == Some(&0) {
+        put!(out, "{separator}EOL");
     }
     out.push(')');
 }
 
+/// The comma stands before the address that the next router would overwrite.
 fn put_route(out: &mut String, name: &str, route: Route<'_>) {
     out.push_str(name);
     let (addresses, _) = route.addresses.as_chunks::<4>();
     for (n, address) in addresses.iter().enumerate() {
         // The pointer counts octets of the whole option, from one.
         let next = usize::from(route.pointer) == 4 * n + 4;
-        let separator = match n {
-            0 => "",
-            _ => ",",
-        };
-        put!(out, "{separator} {}", IpAddr::from(*address));
-        if next {
-            out.push('^');
-        }
+        put!(
+            out,
+            "{} {}",
+            if next { "," } else { "" },
+            IpAddr::from(*address)
+        );
     }
 }

@@ -13,16 +13,13 @@ const MAX_EXTENSIONS: usize = 8;
 
 /// Prints a packet of `len` octets of which `data` was caught.
 pub fn print(p: &mut Printer, out: &mut String, data: &[u8], len: usize) {
+    let Some(h) = data.first_chunk::<40>() else {
+        out.push_str(" [|ip6]");
+        return;
+    };
     if !p.style.link {
         out.push_str("IP6 ");
     }
-    let Some(h) = data.first_chunk::<40>() else {
-        match len < 40 {
-            true => put!(out, "truncated-ip6 {len}"),
-            false => out.push_str(" [|ip6]"),
-        }
-        return;
-    };
     let [b0, b1, b2, b3, l0, l1, next, hops, addresses @ ..] = h;
     if b0 >> 4 != 6 {
         put!(out, "version error: {} != 6 (invalid)", b0 >> 4);
@@ -66,6 +63,7 @@ pub fn print(p: &mut Printer, out: &mut String, data: &[u8], len: usize) {
             .unwrap_or_default(),
         len: announced,
         fragmented: false,
+        extended: false,
     };
     if !matches!(packet.proto, protocol::TCP | protocol::UDP) {
         put!(out, "{} > {}: ", packet.src, packet.dst);
@@ -95,7 +93,11 @@ fn step(out: &mut String, packet: &mut Packet<'_>, verbose: u8) -> Option<bool> 
         _ => return Some(false),
     };
     let Some([next, len, o0, o1, i0, i1, i2, i3]) = packet.data.first_chunk() else {
-        put!(out, " [|{name}]");
+        out.push_str(if name == "frag" {
+            " [|frag6]"
+        } else {
+            " [|ip6]"
+        });
         return None;
     };
     let mut len = (usize::from(*len) + 1) * 8;
@@ -114,6 +116,7 @@ fn step(out: &mut String, packet: &mut Packet<'_>, verbose: u8) -> Option<bool> 
         out.push_str(name);
     }
     packet.proto = *next;
+    packet.extended = true;
     packet.data = packet.data.get(len..).unwrap_or_default();
     packet.len = packet.len.saturating_sub(len);
     if offset != 0 {
@@ -132,7 +135,6 @@ fn name(next: u8) -> &'static str {
         extension::ROUTING => "Routing",
         extension::FRAGMENT => "Fragment",
         extension::DESTINATION => "DSTOPT",
-        extension::NONE => "no next header",
         50 => "ESP",
         51 => "AH",
         132 => "SCTP",
@@ -143,9 +145,16 @@ fn name(next: u8) -> &'static str {
 /// ICMPv6 (RFC 4443, RFC 4861, RFC 3810), by name and length.
 fn icmp(p: &Printer, out: &mut String, packet: &Packet<'_>) {
     let Some([kind, code, _, _, a, b, c, d]) = packet.data.first_chunk() else {
-        out.push_str("ICMP6 [|icmp6]");
+        out.push_str(" [|icmp6]");
         return;
     };
+    if p.style.verbose > 0 && packet.is_complete() && !packet.fragmented {
+        let sum = Sum::pseudo(packet.src, packet.dst, protocol::ICMPV6, packet.len);
+        out.push_str(match sum.add_bytes(packet.data).finish() {
+            0 => "[icmp6 sum ok] ",
+            _ => "[bad icmp6 cksum!] ",
+        });
+    }
     out.push_str("ICMP6, ");
     let target = || {
         let octets: Option<&[u8; 16]> = packet.data.get(8..24).and_then(|t| t.try_into().ok());
@@ -209,24 +218,20 @@ fn icmp(p: &Printer, out: &mut String, packet: &Packet<'_>) {
         (132, _) => out.push_str("multicast listener done"),
         (133, _) => out.push_str("router solicitation"),
         (134, _) => out.push_str("router advertisement"),
+        (135 | 136, _) if packet.data.len() < 24 => {
+            let what = if *kind == 135 {
+                "solicitation"
+            } else {
+                "advertisement"
+            };
+            put!(out, "neighbor {what} [|icmp6]");
+            return;
+        }
         (135, _) => put!(out, "neighbor solicitation, who has {}", target()),
         (136, _) => put!(out, "neighbor advertisement, tgt is {}", target()),
         (137, _) => out.push_str("redirect"),
         (143, _) => put!(out, "multicast listener report v2, {low} group record(s)"),
         (kind, _) => put!(out, "type-#{kind}"),
-    }
-    let sum = Sum::pseudo(packet.src, packet.dst, protocol::ICMPV6, packet.len);
-    if p.style.verbose > 0 && packet.is_complete() && !packet.fragmented {
-        let ok = sum.add_bytes(packet.data).finish() == 0;
-        put!(
-            out,
-            ", [{}]",
-            if ok {
-                "icmp6 sum ok"
-            } else {
-                "bad icmp6 cksum"
-            }
-        );
     }
     put!(out, ", length {}", packet.len);
 }

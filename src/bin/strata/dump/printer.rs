@@ -70,6 +70,7 @@ impl Printer {
             Link::Ip => {
                 match frame.octets.first().map(|b| b >> 4) {
                     Some(6) => ipv6::print(self, out, frame.octets, frame.len),
+                    Some(version) if version != 4 => put!(out, "unknown ip {version}"),
                     _ => ip::print(self, out, frame.octets, frame.len),
                 }
                 0
@@ -98,6 +99,14 @@ impl Printer {
 
     /// `10.0.0.1.4000 > 10.0.0.2.80: `.
     pub(super) fn put_flow(&self, out: &mut String, packet: &Packet<'_>, ports: (u16, u16)) {
+        if packet.extended {
+            let (src, dst) = (
+                self.port(packet.proto, ports.0),
+                self.port(packet.proto, ports.1),
+            );
+            put!(out, "{src} > {dst}: ");
+            return;
+        }
         self.put_endpoint(out, packet.src, packet.proto, ports.0);
         out.push_str(" > ");
         self.put_endpoint(out, packet.dst, packet.proto, ports.1);
@@ -126,6 +135,8 @@ pub(super) struct Packet<'a> {
     pub len: usize,
     /// It is the first of several fragments, so that lengths and checksums speak of more.
     pub fragmented: bool,
+    /// It is behind extension headers, before which the addresses have been printed.
+    pub extended: bool,
 }
 
 impl Packet<'_> {

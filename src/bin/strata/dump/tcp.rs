@@ -79,7 +79,7 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
         let rest = packet.len.saturating_sub(header);
         put!(
             out,
-            " tcp {rest} [bad hdr length {header}, too short, < {}]",
+            " tcp {rest} [bad hdr length {header} - too short, < {}]",
             Tcp::LEN
         );
         return;
@@ -90,7 +90,7 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
         if too_long {
             put!(
                 out,
-                " [bad hdr length {header}, too long, > {}]",
+                " [bad hdr length {header} - too long, > {}]",
                 packet.len
             );
         }
@@ -110,7 +110,7 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
     if too_long {
         put!(
             out,
-            " [bad hdr length {header}, too long, > {}]",
+            " [bad hdr length {header} - too long, > {}]",
             packet.len
         );
         return;
@@ -136,9 +136,8 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
     if header > Tcp::LEN {
         let caught = packet.data.get(Tcp::LEN..header.min(packet.data.len()));
         let options = caught.unwrap_or_default();
-        put_options(out, options, ack0);
-        if options.len() < header - Tcp::LEN {
-            out.push_str(" [|tcp]");
+        let cut = options.len() < header - Tcp::LEN;
+        if !put_options(out, options, ack0, cut) {
             return;
         }
     }
@@ -160,8 +159,9 @@ fn put_checksum(out: &mut String, packet: &Packet<'_>, h: &[u8; 20]) {
     }
 }
 
-/// `ack0` is what the peer's numbers count from.
-fn put_options(out: &mut String, options: &[u8], ack0: u32) {
+/// `ack0` is what the peer's numbers count from; `cut` that there were more. `false` when the
+/// line ends here, because they are malformed or cut short.
+fn put_options(out: &mut String, options: &[u8], ack0: u32, cut: bool) -> bool {
     out.push_str(", options [");
     let mut separator = "";
     let mut left = options;
@@ -191,12 +191,12 @@ fn put_options(out: &mut String, options: &[u8], ack0: u32) {
             }
             Ok(TcpOption::Timestamps { value, echo }) => put!(out, "TS val {value} ecr {echo}"),
             Ok(TcpOption::UserTimeout { minutes, amount }) => {
-                let unit = if minutes { 0x8000 } else { 0 };
-                put!(out, "uto 0x{:x}", amount | unit);
+                let (bit, unit) = if minutes { (0x8000, 60) } else { (0, 1) };
+                put!(out, "uto 0x{:x} {}", amount | bit, u32::from(amount) * unit);
             }
             Ok(TcpOption::FastOpen(open)) => {
                 out.push_str(if open.is_experimental() {
-                    "exp-tfo "
+                    "exp-tfo"
                 } else {
                     "tfo "
                 });
@@ -223,14 +223,22 @@ fn put_options(out: &mut String, options: &[u8], ack0: u32) {
                 }
             }
             Ok(_) => out.push_str("unknown"),
-            Err(_) => out.push_str("[bad opt]"),
+            Err(_) => {
+                out.push_str(if cut { " [|tcp]" } else { "[bad opt]" });
+                return false;
+            }
         }
+    }
+    if cut {
+        out.push_str(" [|tcp]");
+        return false;
     }
     // The list ended before the header did.
     if left.first() == Some(&0) {
         put!(out, "{separator}eol");
     }
     out.push(']');
+    true
 }
 
 fn name(kind: u8) -> Option<&'static str> {

@@ -7,7 +7,7 @@ use super::printer::{Packet, Printer, put};
 /// Prints a datagram.
 pub fn print(p: &Printer, out: &mut String, packet: &Packet<'_>) {
     let Some([a, b, c, d]) = packet.data.first_chunk() else {
-        put!(out, "{} > {}: [|udp]", packet.src, packet.dst);
+        put!(out, "{} > {}:  [|udp]", packet.src, packet.dst);
         return;
     };
     p.put_flow(
@@ -33,7 +33,9 @@ pub fn print(p: &Printer, out: &mut String, packet: &Packet<'_>) {
         return;
     };
     let there = packet.len.saturating_sub(Udp::LEN);
-    if p.style.verbose > 0 && !packet.fragmented {
+    // Over IPv4 only -vv asks, over IPv6 -v does: so tcpdump has it.
+    let asked = p.style.verbose > u8::from(packet.src.is_ipv4());
+    if asked && !packet.fragmented {
         put_checksum(out, packet, length, u16::from_be_bytes(*sum));
     }
     match payload > there && !packet.fragmented {
