@@ -1,0 +1,70 @@
+//! Names of devices, as people type them.
+
+use core::fmt;
+use core::str::FromStr;
+use std::string::String;
+
+/// Which device a host sits on: `cable`, `loopback`, `tap:NAME`, `tun:NAME` or `raw:IFACE`.
+///
+/// ```
+/// use netstrata::host::Phy;
+/// assert_eq!("tap:tap0".parse(), Ok(Phy::Tap("tap0".into())));
+/// assert_eq!("cable".parse::<Phy>().unwrap().to_string(), "cable");
+/// assert!("token-ring".parse::<Phy>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Phy {
+    /// An in-memory cable to a second host in this process. Needs no privilege.
+    #[default]
+    Cable,
+    /// An in-memory device that receives what it sends. Needs no privilege.
+    Loopback,
+    /// A tap: Ethernet frames to and from the kernel.
+    Tap(String),
+    /// A tun: IP packets to and from the kernel.
+    Tun(String),
+    /// A packet socket on an interface of the kernel (AF_PACKET).
+    Raw(String),
+}
+
+/// Text that names no device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadPhy;
+
+impl fmt::Display for BadPhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected cable, loopback, tap:NAME, tun:NAME or raw:IFACE")
+    }
+}
+
+impl core::error::Error for BadPhy {}
+
+impl FromStr for Phy {
+    type Err = BadPhy;
+    fn from_str(s: &str) -> Result<Self, BadPhy> {
+        let named = |name: &str| match name {
+            "" => Err(BadPhy),
+            name => Ok(String::from(name)),
+        };
+        match s.split_once(':') {
+            None if s == "cable" => Ok(Self::Cable),
+            None if s == "loopback" => Ok(Self::Loopback),
+            Some(("tap", name)) => Ok(Self::Tap(named(name)?)),
+            Some(("tun", name)) => Ok(Self::Tun(named(name)?)),
+            Some(("raw", name)) => Ok(Self::Raw(named(name)?)),
+            _ => Err(BadPhy),
+        }
+    }
+}
+
+impl fmt::Display for Phy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cable => f.write_str("cable"),
+            Self::Loopback => f.write_str("loopback"),
+            Self::Tap(name) => write!(f, "tap:{name}"),
+            Self::Tun(name) => write!(f, "tun:{name}"),
+            Self::Raw(name) => write!(f, "raw:{name}"),
+        }
+    }
+}
