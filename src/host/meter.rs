@@ -1,0 +1,63 @@
+//! A device that tells its host whether anything moved, and may carry less than it could.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use phy::{Capabilities, Device, FrameSink, Instant, TxToken};
+
+/// Counts what moves through one or more devices: whoever polls several hosts on one cable can
+/// tell whether a round was quiet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Activity(Arc<AtomicU64>);
+
+impl Activity {
+    /// Changes whenever a frame moves.
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+    fn add(&self, frames: u64) {
+        self.0.fetch_add(frames, Relaxed);
+    }
+}
+
+/// The device, counted and clamped.
+#[derive(Debug)]
+pub(super) struct Meter<D> {
+    inner: D,
+    activity: Activity,
+    /// Largest frame to be used, in octets, at most the device's own.
+    max_frame: usize,
+}
+
+impl<D: Device> Meter<D> {
+    pub(super) fn new(inner: D, activity: &Activity, max_frame: Option<usize>) -> Self {
+        let max_frame = max_frame.unwrap_or(usize::MAX);
+        Self { inner, activity: activity.clone(), max_frame }
+    }
+}
+
+impl<D: Device> Device for Meter<D> {
+    fn capabilities(&self) -> Capabilities {
+        let mut caps = self.inner.capabilities();
+        caps.max_frame = caps.max_frame.min(self.max_frame);
+        caps
+    }
+    fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
+        let frames = self.inner.receive(now, budget, sink);
+        if frames > 0 {
+            self.activity.add(frames as u64);
+        }
+        frames
+    }
+    fn transmit(&mut self, now: Instant) -> Option<impl TxToken> {
+        let token = self.inner.transmit(now)?;
+        self.activity.add(1);
+        Some(token)
+    }
+    fn flush(&mut self, now: Instant) {
+        self.inner.flush(now);
+    }
+    fn deadline(&self) -> Option<Instant> {
+        self.inner.deadline()
+    }
+}

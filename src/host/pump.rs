@@ -1,0 +1,112 @@
+//! What simple services do with a connection: echo, discard, generate. Each does what can be
+//! done now and returns; call it whenever there is news of the socket.
+
+use crate::host::pattern::Pattern;
+use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
+use crate::tcp::{Congestion, RecvError, TcpError, TcpSocket};
+
+/// What became of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moved {
+    /// Octets read from the peer.
+    pub received: u64,
+    /// Octets written to the peer.
+    pub sent: u64,
+    /// The peer's octets have ended, and all were read.
+    pub ended: bool,
+}
+
+/// Sends back what came (RFC 862); shuts down after the peer has and all went back.
+///
+/// # Errors
+/// The connection failed.
+pub fn echo<R, T, C>(
+    socket: &mut TcpSocket<R, T, C>,
+    scratch: &mut [u8],
+) -> Result<Moved, TcpError>
+where
+    R: RecvBuf + ReadBuf,
+    T: SendBuf + WriteBuf,
+    C: Congestion,
+{
+    let mut moved = Moved::default();
+    loop {
+        // Only as much is taken as goes back: the window holds the peer up, not our memory.
+        // A connection that takes no more is read to its end, where its error stands.
+        let room = if socket.can_send() { socket.writable() } else { usize::MAX };
+        let room = room.min(scratch.len());
+        let Some(into) = scratch.get_mut(..room).filter(|into| !into.is_empty()) else {
+            return Ok(moved);
+        };
+        match socket.recv(into) {
+            Ok(0) => {
+                socket.shutdown();
+                moved.ended = true;
+                return Ok(moved);
+            }
+            Ok(n) => {
+                moved.received += n as u64;
+                moved.sent += into.get(..n).map_or(0, |text| socket.send(text).unwrap_or(0)) as u64;
+            }
+            Err(RecvError::Empty | RecvError::NotConnected) => return Ok(moved),
+            Err(RecvError::Failed(error)) => return Err(error),
+        }
+    }
+}
+
+/// Hands `sink` all that came, in place (RFC 863 throws it away).
+///
+/// # Errors
+/// The connection failed.
+pub fn discard<R, T, C>(
+    socket: &mut TcpSocket<R, T, C>,
+    mut sink: impl FnMut(&[u8]),
+) -> Result<Moved, TcpError>
+where
+    R: RecvBuf + ReadBuf,
+    T: SendBuf + WriteBuf,
+    C: Congestion,
+{
+    let mut moved = Moved::default();
+    loop {
+        let read = socket.read_with(|piece| {
+            sink(piece);
+            piece.len()
+        });
+        match read {
+            Ok(0) => {
+                moved.ended = true;
+                return Ok(moved);
+            }
+            Ok(n) => moved.received += n as u64,
+            Err(RecvError::Empty | RecvError::NotConnected) => return Ok(moved),
+            Err(RecvError::Failed(error)) => return Err(error),
+        }
+    }
+}
+
+/// Writes up to `most` octets of `pattern`; returns how many.
+pub fn generate<R, T, C>(
+    socket: &mut TcpSocket<R, T, C>,
+    pattern: &mut Pattern,
+    most: u64,
+) -> u64
+where
+    R: RecvBuf + ReadBuf,
+    T: SendBuf + WriteBuf,
+    C: Congestion,
+{
+    let mut sent = 0;
+    while sent < most {
+        let room = usize::try_from(most - sent).unwrap_or(usize::MAX);
+        let wrote = socket.write_with(room, |piece| {
+            pattern.fill(piece);
+            piece.len()
+        });
+        match wrote {
+            Ok(n) if n > 0 => sent += n as u64,
+            _ => break,
+        }
+    }
+    sent
+}

@@ -1,0 +1,105 @@
+//! The loop around a stack that lives in a process: poll, and sleep until there is more to do.
+
+use core::time::Duration;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::vec::Vec;
+
+use phy::{Bell, Clock, Instant, Monotonic, Waiter, Watch};
+
+use crate::host::meter::Activity;
+use crate::iface::Interface;
+use crate::net::Network;
+use crate::stack::{Next, Stack};
+use crate::transport::Transports;
+
+/// Runs hosts on one device: keeps the time and sleeps.
+#[derive(Debug)]
+pub struct Runner {
+    clock: Monotonic,
+    waiter: Waiter,
+    fd: Option<OwnedFd>,
+    activity: Activity,
+    /// Activity at the last sleep.
+    seen: u64,
+}
+
+/// A host that can be polled, whatever its layers are.
+pub trait Poll {
+    /// One bounded turn at time `now`, see [`Stack::poll`].
+    fn poll(&mut self, now: Instant) -> Next;
+}
+
+impl<I: Interface, N: Network, T: Transports<S>, S> Poll for Stack<I, N, T, S> {
+    fn poll(&mut self, now: Instant) -> Next {
+        Stack::poll(self, now)
+    }
+}
+
+impl Runner {
+    pub(super) fn new(activity: Activity, fd: Option<OwnedFd>) -> io::Result<Self> {
+        Ok(Self { clock: Monotonic::new(), waiter: Waiter::new()?, fd, activity, seen: 0 })
+    }
+
+    /// Microseconds since the runner was made: the time to poll with.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The wall-clock time of [`Instant::ZERO`], as time since 1970.
+    pub fn epoch(&self) -> Duration {
+        self.clock.unix_epoch_offset()
+    }
+
+    /// Ends a sleep from another thread or a signal handler.
+    pub fn bell(&self) -> Bell {
+        self.waiter.bell()
+    }
+
+    /// Polls every host once, and then, if nothing moved, sleeps until there is something to
+    /// do: a frame, a timer of a host, `until`, one of `watches`, or the bell. Returns at once
+    /// while there is work.
+    ///
+    /// # Errors
+    /// What sleeping failed with; more than [`Waiter::MAX_WATCHES`] descriptors.
+    pub fn turn(
+        &mut self,
+        hosts: &mut [&mut dyn Poll],
+        until: Option<Instant>,
+        watches: &[Watch<'_>],
+    ) -> io::Result<()> {
+        let now = self.now();
+        let (mut busy, mut due, mut room) = (false, until, false);
+        for host in hosts {
+            match host.poll(now) {
+                Next::Now => busy = true,
+                Next::Wait { until, room: wanted } => {
+                    room |= wanted;
+                    due = match (due, until) {
+                        (Some(a), Some(b)) => Some(a.min(b)),
+                        (a, b) => a.or(b),
+                    };
+                }
+            }
+        }
+        let activity = self.activity.count();
+        // In memory nobody tells that a frame waits: only a round in which nothing moved ends
+        // the work. A device of the kernel wakes us by itself.
+        let moved = core::mem::replace(&mut self.seen, activity) != activity;
+        if busy || (moved && self.fd.is_none()) {
+            return Ok(());
+        }
+        let own = self.fd.as_ref().map(|fd| Watch::readable(fd).and_writable(room));
+        let both: Vec<Watch<'_>>;
+        let all = match (&own, watches) {
+            (None, watches) => watches,
+            (Some(own), []) => core::slice::from_ref(own),
+            (Some(own), watches) => {
+                both = core::iter::once(own).chain(watches).copied().collect();
+                &both
+            }
+        };
+        self.waiter.until(all, &self.clock, due)?;
+        Ok(())
+    }
+}
