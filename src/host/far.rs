@@ -42,6 +42,8 @@ pub enum Service {
     Generate,
     /// Answers any request with one short page (RFC 9112).
     Http,
+    /// Sends so many octets of [`Pattern`], then no more, and throws away what comes.
+    Visit(u64),
 }
 
 /// The other host's services, by TCP port. Port 7 also echoes datagrams.
@@ -104,6 +106,15 @@ impl<I: Interface> Far<I> {
         Self { host, listeners, open: HashMap::new(), datagrams, scratch }
     }
 
+    /// Connects to `server`, sends so many octets of [`Pattern`] and reads until the server
+    /// ends: a visit, for servers that are alone on a cable.
+    pub fn visit(&mut self, server: SocketAddr, octets: u64) {
+        if let Ok(h) = self.host.open(Connection::connecting(server)) {
+            let service = Service::Visit(octets);
+            self.open.insert(h, Session { service, pattern: Pattern::new(), head: Vec::new() });
+        }
+    }
+
     /// The stack.
     pub fn host(&mut self) -> &mut Host<I> {
         &mut self.host
@@ -164,6 +175,13 @@ impl Session {
             Service::Discard => pump::discard(socket, |_| ()),
             Service::Generate => {
                 pump::generate(socket, &mut self.pattern, u64::MAX);
+                pump::discard(socket, |_| ())
+            }
+            Service::Visit(octets) => {
+                let left = octets - self.pattern.position();
+                if left > 0 && pump::generate(socket, &mut self.pattern, left) == left {
+                    socket.shutdown();
+                }
                 pump::discard(socket, |_| ())
             }
             Service::Http => {

@@ -141,7 +141,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         out: String::new(),
         failed: None,
     };
-    stop::listen();
+    stop::listen(None);
     announce(&source, &args);
     let at_once = args.line_buffered || source.is_live() || io::stdout().is_terminal();
     let ended = dump.drive(&mut source, at_once);

@@ -12,9 +12,14 @@ mod filter;
 mod frame;
 mod global;
 mod pcap;
+mod ping;
 mod services;
+mod session;
 mod source;
 mod stop;
+mod tcpclient;
+mod tcpserver;
+mod transfer;
 mod units;
 mod view;
 
@@ -44,6 +49,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ping(ping::Args),
+    Tcpclient(tcpclient::Args),
+    Tcpserver(tcpserver::Args),
     Dump(dump::Args),
 }
 
@@ -69,6 +77,9 @@ fn main() -> ExitCode {
 /// Runs a command; its name goes in front of its errors.
 fn run(global: &Global, command: Command) -> (&'static str, Result<ExitCode, CliError>) {
     match command {
+        Command::Ping(args) => ("ping", ping::run(global, args)),
+        Command::Tcpclient(args) => ("tcpclient", tcpclient::run(global, args)),
+        Command::Tcpserver(args) => ("tcpserver", tcpserver::run(global, args)),
         Command::Dump(args) => ("dump", dump::run(global, args)),
     }
 }

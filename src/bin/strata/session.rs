@@ -1,0 +1,180 @@
+//! A host on the device that was asked for, and what runs it: common to the commands that
+//! speak. Invariant: a turn ends by itself, and soon after a signal.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netstrata::host::{
+    AnyLink, CABLE_FAR, Far, Host, Opened, Phy, Poll, Runner, Settings, SetupError, os_rng,
+};
+use netstrata::icmp::Icmp;
+use netstrata::net::Ipv4;
+use netstrata::phy::{Bell, FaultConfig, Instant, Watch};
+use netstrata::socket::SlabSockets;
+use netstrata::tcp::Tcp;
+use netstrata::udp::Udp;
+use netstrata::{Cidr, Stack};
+
+use crate::errors::CliError;
+use crate::global::Global;
+use crate::stop;
+
+/// A host, and the second one if it sits on a cable.
+pub struct Session {
+    /// The host.
+    pub host: Host<AnyLink>,
+    /// The other one.
+    pub far: Option<Far>,
+    /// The device it sits on.
+    pub phy: Phy,
+    runner: Runner,
+}
+
+impl Session {
+    /// Opens the device and puts a host on it.
+    ///
+    /// # Errors
+    /// What kept it from it, for people.
+    pub fn open(global: &Global) -> Result<Self, CliError> {
+        let settings = settings(global)?;
+        let opened = settings.open().map_err(explain)?;
+        let Opened { device, medium, mac, net, far, runner, .. } = opened;
+        let link = Opened::link(device, medium, mac);
+        let protocols = (Icmp::default(), Udp::default(), Tcp::default());
+        let host = Stack::new(link, net, protocols, SlabSockets, &mut os_rng());
+        stop::listen(runner.bell());
+        Ok(Self { host, far: far.map(Far::new), phy: settings.phy, runner })
+    }
+
+    /// Time to poll with.
+    pub fn now(&self) -> Instant {
+        self.runner.now()
+    }
+
+    /// Wakes a turn from elsewhere.
+    pub fn bell(&self) -> Bell {
+        self.runner.bell()
+    }
+
+    /// One turn of all hosts; sleeps until there is something to do, `until` at most.
+    ///
+    /// # Errors
+    /// When sleeping fails.
+    pub fn turn(&mut self, until: Option<Instant>, watches: &[Watch<'_>]) -> Result<(), CliError> {
+        let mut hosts: [Option<&mut dyn Poll>; 2] =
+            [Some(&mut self.host), self.far.as_mut().map(|far| far as &mut dyn Poll)];
+        let done = match &mut hosts {
+            [Some(host), Some(far)] => self.runner.turn(&mut [*host, *far], until, watches),
+            [Some(host), None] => self.runner.turn(&mut [*host], until, watches),
+            _ => Ok(()),
+        };
+        done.map_err(|e| CliError::failed("waiting for frames", e))
+    }
+
+    /// Our first address.
+    pub fn address(&self) -> Option<Cidr> {
+        self.host.net.addresses().next().map(|(_, cidr)| cidr)
+    }
+
+    /// Whom to talk to if nobody was named: the other end of a cable, or ourselves.
+    ///
+    /// # Errors
+    /// On other devices somebody must be named.
+    pub fn peer(&self, given: Option<Ipv4Addr>) -> Result<Ipv4Addr, CliError> {
+        let default = match self.phy {
+            Phy::Cable => Some(CABLE_FAR.ip()),
+            Phy::Loopback => self.address().map(|cidr| cidr.ip()),
+            _ => None,
+        };
+        match (given, default) {
+            (Some(ip), _) | (None, Some(std::net::IpAddr::V4(ip))) => Ok(ip),
+            _ => Err(CliError::setup("destination", "none given")
+                .hint("an IPv4 address at the end of the line, or `--phy cable`, which has a peer")),
+        }
+    }
+}
+
+fn settings(global: &Global) -> Result<Settings, CliError> {
+    let faults = &global.faults;
+    let ppm = |share: Option<crate::units::Percent>| share.map_or(0, |share| share.ppm());
+    let fault = faults.any().then(|| FaultConfig {
+        loss: ppm(faults.loss),
+        duplicate: ppm(faults.duplicate),
+        reorder: ppm(faults.reorder),
+        corrupt: ppm(faults.corrupt),
+        delay: faults.delay.unwrap_or(Duration::ZERO),
+        rate: faults.rate.unwrap_or(0),
+        seed: faults.seed.unwrap_or(1),
+        ..FaultConfig::default()
+    });
+    Ok(Settings {
+        phy: global.device()?.unwrap_or_default(),
+        addrs: global.addr.clone(),
+        gateway: global.gateway,
+        mac: global.mac,
+        mtu: global.mtu.map(Into::into),
+        capture: global.capture.clone(),
+        fault,
+    })
+}
+
+fn explain(error: SetupError) -> CliError {
+    match &error {
+        SetupError::Device(error) => CliError::device(error),
+        other => CliError::device(other),
+    }
+}
+
+/// A rate for people: `941 Mbit/s`.
+pub struct Rate {
+    octets: u64,
+    time: Duration,
+}
+
+impl Rate {
+    /// So many octets in that time.
+    pub const fn new(octets: u64, time: Duration) -> Self {
+        Self { octets, time }
+    }
+
+    /// Bits per second; 0 if no time passed.
+    pub fn bits(&self) -> u64 {
+        let bits = u128::from(self.octets) * 8_000_000;
+        bits.checked_div(self.time.as_micros()).map_or(0, |rate| rate as u64)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = self.bits();
+        let (unit, scale) = match bits {
+            1_000_000_000.. => ("Gbit/s", 1_000_000_000),
+            1_000_000.. => ("Mbit/s", 1_000_000),
+            1_000.. => ("kbit/s", 1_000),
+            _ => return write!(f, "{bits} bit/s"),
+        };
+        let hundredths = bits / (scale / 100);
+        match hundredths {
+            10_000.. => write!(f, "{} {unit}", hundredths / 100),
+            1_000.. => write!(f, "{}.{} {unit}", hundredths / 100, hundredths % 100 / 10),
+            _ => write!(f, "{}.{:02} {unit}", hundredths / 100, hundredths % 100),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_three_digits() {
+        let second = Duration::from_secs(1);
+        let rate = |octets| Rate::new(octets, second).to_string();
+        assert_eq!(rate(0), "0 bit/s");
+        assert_eq!(rate(125_000), "1.00 Mbit/s");
+        assert_eq!(rate(117_625_000), "941 Mbit/s");
+        assert_eq!(rate(1_562_500_000), "12.5 Gbit/s");
+        assert_eq!(Rate::new(5, Duration::ZERO).bits(), 0);
+    }
+}

@@ -1,0 +1,357 @@
+//! `strata tcpclient`: connections to a server, and octets through them that are checked.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use netstrata::host::{Connection, Pattern};
+use netstrata::phy::{Instant, Watch};
+use netstrata::socket::Handle;
+use netstrata::socket::SocketSet;
+use netstrata::tcp::{State, TcpError};
+
+use crate::errors::CliError;
+use crate::global::Global;
+use crate::session::{Rate, Session};
+use crate::stop;
+use crate::transfer::{Bad, Input, Output, Transfer, Trouble};
+use crate::units;
+
+/// How long connections may take to end in order after Ctrl-C, or after the last octet.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Sends to a TCP server and takes what comes back.
+///
+/// The server is taken for one that echoes: what comes back from --size or --file is held
+/// against what was sent. With neither, standard input is sent and standard output is written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: strata tcpclient --size 100M\n         \
+    strata tcpclient --phy tap:tap0 --addr 192.168.1.2/24 192.168.1.1 --port 8888 --file data")]
+pub struct Args {
+    /// Whom to connect to: an IPv4 address; the other end if the device is a cable
+    #[arg(value_name = "DESTINATION")]
+    destination: Option<Ipv4Addr>,
+
+    /// The seed's name of DESTINATION
+    #[arg(long, hide = true, value_name = "DESTINATION", conflicts_with = "destination")]
+    dest: Option<Ipv4Addr>,
+
+    /// Port to connect to; on a cable also 7 echo, 9 discard, 19 generate, 80 HTTP
+    #[arg(short, long, value_name = "PORT", default_value_t = 8888, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+
+    /// Send so many octets of a pattern
+    #[arg(long, value_name = "SIZE", value_parser = units::size, conflicts_with = "file")]
+    size: Option<u64>,
+
+    /// Send this file; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Write what comes back to this file instead of checking it; - is standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "source")]
+    output: Option<PathBuf>,
+
+    /// Only send: the server throws away what comes
+    #[arg(long)]
+    source: bool,
+
+    /// Only receive: the server sends by itself
+    #[arg(long, conflicts_with_all = ["source", "file"])]
+    sink: bool,
+
+    /// So many connections at once, each with the whole of the octets
+    #[arg(short = 'P', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    parallel: u16,
+
+    /// Send short segments at once (no Nagle algorithm)
+    #[arg(long)]
+    nodelay: bool,
+}
+
+struct One {
+    handle: Handle<Connection>,
+    transfer: Transfer,
+    state: State,
+    done: bool,
+}
+
+struct Client<'a> {
+    args: &'a Args,
+    json: bool,
+    verbose: bool,
+    to: SocketAddr,
+    connections: Vec<One>,
+    bar: ProgressBar,
+    begin: Instant,
+    end: Instant,
+    failed: usize,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the device or a file cannot be opened.
+pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
+    let single = args.parallel == 1;
+    let streams = args.size.is_none() && args.file.is_none() && !args.sink;
+    if !single && (streams || args.output.is_some()) {
+        return Err(CliError::setup("--parallel", "one stream cannot feed several connections")
+            .hint("--size or --file, without --output"));
+    }
+    let mut session = Session::open(global)?;
+    let to = SocketAddr::new(IpAddr::V4(session.peer(args.destination.or(args.dest))?), args.port);
+    let mut client = Client {
+        args: &args,
+        json: global.json,
+        verbose: global.verbosity() > 0,
+        to,
+        connections: Vec::new(),
+        bar: ProgressBar::hidden(),
+        begin: session.now(),
+        end: session.now(),
+        failed: 0,
+    };
+    client.connect(&mut session)?;
+    client.run(&mut session)?;
+    client.linger(&mut session)?;
+    client.summary(&session)
+}
+
+impl Client<'_> {
+    fn connect(&mut self, session: &mut Session) -> Result<(), CliError> {
+        let mut total = Some(0);
+        for _ in 0..self.args.parallel {
+            let (transfer, size) = self.transfer()?;
+            total = total.zip(size).map(|(total, size)| total + size);
+            let mut socket = Connection::connecting(self.to);
+            socket.set_no_delay(self.args.nodelay);
+            let handle = session.host.open(socket).map_err(|e| CliError::setup("socket", e))?;
+            self.connections.push(One { handle, transfer, state: State::Closed, done: false });
+        }
+        // A bar is for people, and only where nothing else is written to their screen.
+        let writes = self.output_to_stdout() && io::stdout().is_terminal();
+        if let (Some(total), false, true) = (total, writes, io::stderr().is_terminal()) {
+            self.bar = ProgressBar::new(total);
+            let style = "{bar:40} {percent:>3}%  {bytes}/{total_bytes}  {binary_bytes_per_sec}  ETA {eta}";
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                self.bar.set_style(style);
+            }
+        }
+        Ok(())
+    }
+
+    /// What one connection sends and takes, and how many octets count for its progress.
+    fn transfer(&self) -> Result<(Transfer, Option<u64>), CliError> {
+        let args = self.args;
+        let (input, size) = match (&args.file, args.size) {
+            _ if args.sink => (Input::None, args.size),
+            (Some(path), _) => Input::open(path)?,
+            (None, Some(size)) => (Input::Pattern(Pattern::new(), size), Some(size)),
+            (None, None) => (Input::Stdin(io::stdin()), None),
+        };
+        let output = match (&args.output, &args.file, args.size) {
+            (Some(path), ..) => Output::create(path)?,
+            _ if args.source => Output::Discard,
+            (None, Some(path), _) if matches!(input, Input::File(_)) => Output::compare(path)?,
+            (None, None, Some(_)) => Output::Verify(Pattern::new()),
+            _ => Output::Stdout(io::stdout()),
+        };
+        let limit = args.size.filter(|_| args.sink);
+        Ok((Transfer::new(input, output, limit), size))
+    }
+
+    fn output_to_stdout(&self) -> bool {
+        self.connections.iter().any(|one| matches!(one.transfer.output, Output::Stdout(_)))
+    }
+
+    /// Moves octets until all connections are done or somebody says stop.
+    fn run(&mut self, session: &mut Session) -> Result<(), CliError> {
+        let mut stopping: Option<Instant> = None;
+        loop {
+            let mut moved = false;
+            while let Some(h) = session.host.next_news::<Connection, _>() {
+                if let Some(one) = self.connections.iter().position(|one| one.handle == h) {
+                    moved |= self.serve(session, one)?;
+                }
+            }
+            // Standard input tells nobody but those who look.
+            if self.connections.first().is_some_and(|one| one.transfer.input.watch().is_some()) {
+                moved |= self.serve(session, 0)?;
+            }
+            self.show();
+            if self.connections.iter().all(|one| one.done) {
+                return Ok(());
+            }
+            if stop::asked() && stopping.is_none() {
+                stopping = Some(session.now() + GRACE);
+                for one in &mut self.connections {
+                    let transfer = &mut one.transfer;
+                    let _ = session.host.socket(one.handle).with(|socket| transfer.stop(socket));
+                }
+            }
+            if stopping.is_some_and(|until| session.now() >= until) {
+                for one in &mut self.connections {
+                    one.done = true;
+                    let _ = session.host.socket(one.handle).with(|socket| socket.abort());
+                }
+                session.turn(Some(session.now()), &[])?;
+                return Ok(());
+            }
+            let until = if moved { Some(session.now()) } else { stopping };
+            let stdin = self.connections.first().and_then(|one| {
+                let one = (!one.transfer.fed).then_some(&one.transfer.input)?;
+                one.watch()
+            });
+            let full = stdin.is_some() && self.is_full(session);
+            match stdin.filter(|_| !full) {
+                Some(stdin) => session.turn(until, &[Watch::readable(stdin)])?,
+                None => session.turn(until, &[])?,
+            }
+        }
+    }
+
+    /// Would the first connection take no more of standard input now?
+    fn is_full(&self, session: &mut Session) -> bool {
+        let first = self.connections.first();
+        first.is_none_or(|one| {
+            session.host.socket(one.handle).look(|socket| socket.writable() == 0) != Ok(false)
+        })
+    }
+
+    fn serve(&mut self, session: &mut Session, one: usize) -> Result<bool, CliError> {
+        let Some(one) = self.connections.get_mut(one).filter(|one| !one.done) else {
+            return Ok(false);
+        };
+        let transfer = &mut one.transfer;
+        let turned = session.host.socket(one.handle).with(|socket| {
+            let result = transfer.turn(socket);
+            (result, socket.state(), socket.local())
+        });
+        let (result, state, local) = match turned {
+            Ok(turned) => turned,
+            Err(gone) => return Err(CliError::failed("socket", gone)),
+        };
+        if self.verbose && state != one.state {
+            let local = local.map_or_else(String::new, |local| local.to_string());
+            eprintln!("[{state}] {local} -> {}", self.to);
+        }
+        one.state = state;
+        let moved = match result {
+            Ok(moved) => moved,
+            Err(trouble) => {
+                one.done = true;
+                self.failed += 1;
+                if let Trouble::Output(Bad::Io(_, e)) = &trouble
+                    && e.kind() == io::ErrorKind::BrokenPipe
+                {
+                    return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+                }
+                let hint = self.hint(&trouble);
+                eprintln!("strata tcpclient: {}: {trouble}{hint}", self.to);
+                let _ = session.host.socket(one.handle).with(|socket| socket.abort());
+                return Ok(true);
+            }
+        };
+        if one.transfer.fed && one.transfer.ended {
+            one.done = true;
+            let _ = session.host.close(one.handle);
+        }
+        Ok(moved)
+    }
+}
+
+impl Client<'_> {
+    /// Lets closed connections end in order.
+    fn linger(&mut self, session: &mut Session) -> Result<(), CliError> {
+        self.end = session.now();
+        let until = session.now() + GRACE;
+        while session.host.sockets::<Connection, _>().len() > 0 && session.now() < until {
+            session.turn(Some(until), &[])?;
+        }
+        Ok(())
+    }
+
+    fn show(&self) {
+        if !self.bar.is_hidden() {
+            // What came back counts; where nothing comes back, what was sent.
+            let sum = |f: fn(&Transfer) -> u64| self.connections.iter().map(|c| f(&c.transfer)).sum();
+            let at = if self.args.source { sum(|t| t.sent) } else { sum(|t| t.received) };
+            self.bar.set_position(at);
+        }
+    }
+
+    fn hint(&self, trouble: &Trouble) -> String {
+        match trouble {
+            Trouble::Connection(TcpError::Refused) => {
+                format!("; nobody listens on port {} there: start `tcpserver`, or pick another --port", self.to.port())
+            }
+            Trouble::Connection(TcpError::HostUnreachable | TcpError::TimedOut) => {
+                "; check the address, and --addr and --gateway of ours".into()
+            }
+            Trouble::Output(Bad::Differs(_)) => {
+                "; if that server does not echo, give --source, or --output FILE".into()
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn summary(&self, _session: &Session) -> Result<ExitCode, CliError> {
+        self.bar.finish_and_clear();
+        let all = self.connections.iter().map(|one| &one.transfer);
+        let (mut sent, mut received, mut verified) = (0, 0, true);
+        for transfer in all {
+            sent += transfer.sent;
+            received += transfer.received;
+            let whole = self.args.sink || transfer.sent == transfer.received;
+            verified &= transfer.output.verifies() && transfer.fed && transfer.ended && whole;
+        }
+        let time = self.end.saturating_since(self.begin);
+        let short = self.connections.iter().any(|one| {
+            let transfer = &one.transfer;
+            let wanted = transfer.limit.unwrap_or(transfer.sent);
+            transfer.output.verifies() && transfer.ended && transfer.received < wanted
+        });
+        let broken = self.failed > 0 || short || stop::asked();
+        let line = if self.json {
+            serde_json::json!({
+                "event": "summary", "destination": self.to.to_string(),
+                "connections": self.connections.len(), "failed": self.failed, "sent": sent,
+                "received": received, "verified": verified && !broken,
+                "seconds": time.as_micros() as f64 / 1e6,
+                "bits_per_second": Rate::new(sent.max(received), time).bits(),
+            })
+            .to_string()
+        } else {
+            self.sentence(sent, received, verified && !broken, time)
+        };
+        if self.output_to_stdout() {
+            eprintln!("{line}");
+        } else {
+            writeln!(io::stdout(), "{line}")?;
+        }
+        if short {
+            eprintln!("strata tcpclient: {}: the server sent less than was expected", self.to);
+        }
+        Ok(if broken { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    }
+
+    /// `Sent 100.0 MiB and got them back, verified, in 0.80 s: 1.05 Gbit/s each way.`
+    fn sentence(&self, sent: u64, received: u64, verified: bool, time: Duration) -> String {
+        let n = self.connections.len();
+        let over = if n == 1 { String::new() } else { format!(" over {n} connections") };
+        let rate = Rate::new(sent.max(received), time);
+        let seconds = format!("{}.{:02} s", time.as_secs(), time.subsec_millis() / 10);
+        let size = units::octets;
+        let what = match (verified, sent, received) {
+            (true, 0, received) => format!("Received {}, verified,", size(received)),
+            (true, sent, _) => format!("Sent {} and got the same back, verified,", size(sent)),
+            (false, sent, received) => format!("Sent {}, received {}", size(sent), size(received)),
+        };
+        let each = if sent > 0 && received == sent { " each way" } else { "" };
+        format!("{what}{over} in {seconds}: {rate}{each}.")
+    }
+}

@@ -1,0 +1,375 @@
+//! `strata tcpserver`: takes any number of connections and echoes, swallows or sends.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use netstrata::host::{CABLE_NEAR, Connection, Pattern, Phy, pump};
+use netstrata::phy::Instant;
+use netstrata::socket::{Handle, SocketSet};
+use netstrata::tcp::{State, TcpError};
+
+use crate::errors::CliError;
+use crate::global::Global;
+use crate::session::{Rate, Session};
+use crate::stop;
+use crate::transfer::{Input, Output, Transfer};
+use crate::units;
+
+/// How long connections may take to end in order after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Serves TCP connections; sends back what comes unless told otherwise.
+///
+/// On a cable the host at the other end connects once, as a demonstration.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: strata tcpserver --phy tap:tap0 --addr 192.168.1.2/24 --port 8888\n         \
+    and from the kernel's side: nc 192.168.1.2 8888")]
+pub struct Args {
+    /// Port to listen on
+    #[arg(short, long, value_name = "PORT", default_value_t = 8888, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+
+    /// Send back what comes: what happens if nothing else is said
+    #[arg(long, conflicts_with_all = ["sink", "source"])]
+    echo: bool,
+
+    /// Throw away what comes, or write it to --file
+    #[arg(long, conflicts_with = "source")]
+    sink: bool,
+
+    /// Send --file or --size octets of a pattern to whoever connects
+    #[arg(long)]
+    source: bool,
+
+    /// With --sink, write the first connection here, the next ones to FILE.2, FILE.3 and so on;
+    /// with --source, send this file; - is standard output or input
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// With --source, send so many octets of a pattern
+    #[arg(long, value_name = "SIZE", value_parser = units::size, conflicts_with = "file")]
+    size: Option<u64>,
+
+    /// End after so many connections
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// Connections that may wait to be accepted, and handshakes that may be unfinished
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    backlog: u32,
+}
+
+/// A connection and what is done with it.
+struct One {
+    work: Work,
+    peer: SocketAddr,
+    since: Instant,
+    state: State,
+    received: u64,
+    sent: u64,
+}
+
+enum Work {
+    Echo,
+    Transfer(Box<Transfer>),
+}
+
+struct Server<'a> {
+    args: &'a Args,
+    json: bool,
+    verbose: bool,
+    listener: Handle<Connection>,
+    open: HashMap<Handle<Connection>, One>,
+    scratch: Vec<u8>,
+    accepted: u64,
+    finished: u64,
+    failed: u64,
+    received: u64,
+    sent: u64,
+    /// Standard input cannot be given to two.
+    stdin: bool,
+    begin: Instant,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the device or a file cannot be opened.
+pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
+    if args.file.is_some() && !args.sink && !args.source {
+        return Err(CliError::setup("--file", "to be written or to be sent?").hint("--sink or --source with it"));
+    }
+    if args.source && args.file.is_none() && args.size.is_none() {
+        return Err(CliError::setup("--source", "nothing to send").hint("--file FILE or --size SIZE with it"));
+    }
+    if let (true, Some(path)) = (args.source, &args.file) {
+        Input::open(path)?; // tells at once that it cannot be read
+    }
+    let mut session = Session::open(global)?;
+    if session.phy == Phy::Cable {
+        demonstrate(&mut session, &args);
+        args.count = args.count.or(Some(1));
+    }
+    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), args.port);
+    let listener = session
+        .host
+        .open(Connection::listener(any, args.backlog as usize))
+        .map_err(|e| CliError::setup(format_args!("port {}", args.port), e))?;
+    let mut server = Server {
+        args: &args,
+        json: global.json,
+        verbose: global.verbosity() > 0,
+        listener,
+        open: HashMap::new(),
+        scratch: vec![0; 1 << 18],
+        accepted: 0,
+        finished: 0,
+        failed: 0,
+        received: 0,
+        sent: 0,
+        stdin: false,
+        begin: session.now(),
+    };
+    server.banner(&session)?;
+    server.run(&mut session)?;
+    server.summary(&session)
+}
+
+/// On a cable nobody connects by himself: the other host does, once.
+fn demonstrate(session: &mut Session, args: &Args) {
+    let us = SocketAddr::new(CABLE_NEAR.ip(), args.port);
+    if let Some(far) = &mut session.far {
+        far.visit(us, 1 << 20);
+    }
+}
+
+impl Server<'_> {
+    fn banner(&self, session: &Session) -> io::Result<()> {
+        let addresses: Vec<_> =
+            session.host.net.addresses().map(|(_, cidr)| cidr.ip().to_string()).collect();
+        let (phy, port) = (&session.phy, self.args.port);
+        let mode = match (self.args.sink, self.args.source) {
+            (true, _) => "sink",
+            (_, true) => "source",
+            _ => "echo",
+        };
+        let mut out = self.log();
+        if self.json {
+            let line = serde_json::json!({
+                "event": "listening", "addresses": addresses, "port": port,
+                "phy": phy.to_string(), "mode": mode,
+            });
+            return writeln!(out, "{line}");
+        }
+        writeln!(out, "Listening on {} port {port} ({phy}, {mode}).", addresses.join(", "))?;
+        if self.verbose {
+            writeln!(out, "[LISTEN] port {port}")?;
+        }
+        out.flush()
+    }
+
+    /// Where lines for people go: not between the octets of a connection.
+    fn log(&self) -> Box<dyn Write> {
+        let data = self.args.sink && self.args.file.as_deref().is_some_and(|f| f.as_os_str() == "-");
+        if data { Box::new(io::stderr()) } else { Box::new(io::stdout()) }
+    }
+
+    fn run(&mut self, session: &mut Session) -> Result<(), CliError> {
+        let mut stopping: Option<Instant> = None;
+        loop {
+            let mut moved = false;
+            while let Some(h) = session.host.next_news::<Connection, _>() {
+                moved = true;
+                if h == self.listener {
+                    self.accept(session)?;
+                } else {
+                    self.serve(session, h)?;
+                }
+            }
+            if self.stdin {
+                let waiting: Vec<_> = self.open.keys().copied().collect();
+                for h in waiting {
+                    self.serve(session, h)?;
+                }
+            }
+            let enough = self.args.count.is_some_and(|count| self.finished >= count);
+            let empty = session.host.sockets::<Connection, _>().is_empty();
+            if (enough || stop::asked()) && stopping.is_none() {
+                stopping = Some(session.now() + GRACE);
+                let _ = session.host.close(self.listener);
+                for (h, one) in &mut self.open {
+                    let _ = session.host.socket(*h).with(|socket| match &mut one.work {
+                        Work::Echo => socket.shutdown(),
+                        Work::Transfer(transfer) => transfer.stop(socket),
+                    });
+                }
+            }
+            if let Some(until) = stopping
+                && (empty || session.now() >= until)
+            {
+                return self.end(session);
+            }
+            session.turn(if moved { Some(session.now()) } else { stopping }, &[])?;
+        }
+    }
+
+    /// Resets what did not end in order.
+    fn end(&mut self, session: &mut Session) -> Result<(), CliError> {
+        let rest: Vec<_> = self.open.keys().copied().collect();
+        for h in rest {
+            let _ = session.host.socket(h).with(|socket| socket.abort());
+            self.finish(session, h, Some(TcpError::Aborted))?;
+        }
+        session.turn(Some(session.now()), &[])
+    }
+
+    fn accept(&mut self, session: &mut Session) -> Result<(), CliError> {
+        while let Some(h) = session.host.socket(self.listener).accept() {
+            let Ok(Some(peer)) = session.host.socket(h).look(|socket| socket.peer()) else {
+                continue;
+            };
+            self.accepted += 1;
+            let work = match self.work(self.accepted) {
+                Ok(work) => work,
+                Err(e) => {
+                    eprintln!("{}", e.of("tcpserver"));
+                    let _ = session.host.socket(h).with(|socket| socket.abort());
+                    let _ = session.host.close(h);
+                    continue;
+                }
+            };
+            if self.verbose && !self.json {
+                writeln!(self.log(), "[ESTABLISHED] {peer}")?;
+            }
+            let since = session.now();
+            let state = State::Established;
+            self.open.insert(h, One { work, peer, since, state, received: 0, sent: 0 });
+            self.serve(session, h)?;
+        }
+        Ok(())
+    }
+
+    /// What is to be done with the `n`th connection.
+    fn work(&mut self, n: u64) -> Result<Work, CliError> {
+        let transfer = match (self.args.sink, self.args.source, &self.args.file) {
+            (false, false, _) => return Ok(Work::Echo),
+            (true, _, None) => Transfer::new(Input::None, Output::Discard, None),
+            (true, _, Some(path)) => {
+                let path = match n {
+                    1 => path.clone(),
+                    _ => PathBuf::from(format!("{}.{n}", path.display())),
+                };
+                Transfer::new(Input::None, Output::create(&path)?, None)
+            }
+            (_, true, Some(path)) => {
+                let input = Input::open(path)?.0;
+                self.stdin |= matches!(input, Input::Stdin(_));
+                Transfer::new(input, Output::Discard, None)
+            }
+            (_, true, None) => {
+                let size = self.args.size.unwrap_or(0);
+                Transfer::new(Input::Pattern(Pattern::new(), size), Output::Discard, None)
+            }
+        };
+        Ok(Work::Transfer(Box::new(transfer)))
+    }
+
+    fn serve(&mut self, session: &mut Session, h: Handle<Connection>) -> Result<(), CliError> {
+        let Some(one) = self.open.get_mut(&h) else { return Ok(()) };
+        let (scratch, work) = (&mut self.scratch, &mut one.work);
+        let turned = session.host.socket(h).with(|socket| {
+            let done = match work {
+                Work::Echo => pump::echo(socket, scratch)
+                    .map(|moved| {
+                        one.received += moved.received;
+                        one.sent += moved.sent;
+                        moved.ended
+                    })
+                    .map_err(|error| (error.to_string(), Some(error))),
+                Work::Transfer(transfer) => {
+                    let result = transfer.turn(socket);
+                    (one.received, one.sent) = (transfer.received, transfer.sent);
+                    result
+                        .map(|_| transfer.fed && transfer.ended)
+                        .map_err(|trouble| (trouble.to_string(), None))
+                }
+            };
+            (done, socket.state())
+        });
+        let (done, state) = turned.map_err(|gone| CliError::failed("socket", gone))?;
+        let (peer, before) = (one.peer, core::mem::replace(&mut one.state, state));
+        if self.verbose && !self.json && before != state {
+            writeln!(self.log(), "[{state}] {peer}")?;
+        }
+        match done {
+            Ok(false) => Ok(()),
+            Ok(true) => self.finish(session, h, None),
+            Err((why, error)) => {
+                eprintln!("strata tcpserver: {peer}: {why}");
+                let _ = session.host.socket(h).with(|socket| socket.abort());
+                self.finish(session, h, error.or(Some(TcpError::Aborted)))
+            }
+        }
+    }
+
+    /// Takes leave of a connection.
+    fn finish(
+        &mut self,
+        session: &mut Session,
+        h: Handle<Connection>,
+        error: Option<TcpError>,
+    ) -> Result<(), CliError> {
+        let _ = session.host.close(h);
+        let Some(one) = self.open.remove(&h) else { return Ok(()) };
+        self.finished += 1;
+        self.failed += u64::from(error.is_some());
+        self.received += one.received;
+        self.sent += one.sent;
+        let time = session.now().saturating_since(one.since);
+        let mut out = self.log();
+        if self.json {
+            let line = serde_json::json!({
+                "event": "closed", "peer": one.peer.to_string(), "received": one.received,
+                "sent": one.sent, "seconds": time.as_micros() as f64 / 1e6,
+                "error": error.map(|e| e.to_string()),
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            let rate = Rate::new(one.received.max(one.sent), time);
+            let (peer, received, sent) = (one.peer, one.received, one.sent);
+            write!(out, "{peer}: received {received}, sent {sent} octets, {rate}")?;
+            match error {
+                Some(error) => writeln!(out, " ({error})")?,
+                None => writeln!(out)?,
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    fn summary(&self, session: &Session) -> Result<ExitCode, CliError> {
+        let time = session.now().saturating_since(self.begin);
+        let mut out = self.log();
+        if self.json {
+            let line = serde_json::json!({
+                "event": "summary", "connections": self.accepted, "failed": self.failed,
+                "received": self.received, "sent": self.sent,
+                "seconds": time.as_micros() as f64 / 1e6,
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            let size = units::octets;
+            let plural = if self.accepted == 1 { "" } else { "s" };
+            write!(out, "{} connection{plural}", self.accepted)?;
+            if self.failed > 0 {
+                write!(out, " ({} failed)", self.failed)?;
+            }
+            writeln!(out, ", received {}, sent {}.", size(self.received), size(self.sent))?;
+        }
+        out.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
