@@ -8,6 +8,8 @@ extern crate std;
 pub mod addr;
 pub mod context;
 pub mod error;
+#[cfg(all(feature = "std", target_os = "linux"))]
+pub mod host;
 pub mod icmp;
 pub mod iface;
 pub mod net;

@@ -90,7 +90,13 @@ impl<I: Interface> Far<I> {
     /// The other host on an interface of your own making.
     pub fn on(iface: I) -> Self {
         let protocols = (Icmp::default(), Udp::default(), Tcp::default());
-        let mut host = Stack::new(iface, Opened::far_net(), protocols, SlabSockets, &mut os_rng());
+        let mut host = Stack::new(
+            iface,
+            Opened::far_net(),
+            protocols,
+            SlabSockets,
+            &mut os_rng(),
+        );
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         // Tables of a new host are empty: nothing is in use.
         let listeners = SERVICES
@@ -101,9 +107,15 @@ impl<I: Interface> Far<I> {
             })
             .collect();
         let buffer = || vec![0; 1 << 16].into_boxed_slice();
-        let datagrams = host.open(UdpSocket::bound(7, buffer(), buffer())).ok();
+        let datagrams = host.open(UdpSocket::new(7, buffer(), buffer())).ok();
         let scratch = vec![0; 1 << 16].into_boxed_slice();
-        Self { host, listeners, open: HashMap::new(), datagrams, scratch }
+        Self {
+            host,
+            listeners,
+            open: HashMap::new(),
+            datagrams,
+            scratch,
+        }
     }
 
     /// Connects to `server`, sends so many octets of [`Pattern`] and reads until the server
@@ -111,7 +123,14 @@ impl<I: Interface> Far<I> {
     pub fn visit(&mut self, server: SocketAddr, octets: u64) {
         if let Ok(h) = self.host.open(Connection::connecting(server)) {
             let service = Service::Visit(octets);
-            self.open.insert(h, Session { service, pattern: Pattern::new(), head: Vec::new() });
+            self.open.insert(
+                h,
+                Session {
+                    service,
+                    pattern: Pattern::new(),
+                    head: Vec::new(),
+                },
+            );
         }
     }
 
@@ -131,7 +150,11 @@ impl<I: Interface> Far<I> {
                 continue;
             };
             while let Some(accepted) = self.host.socket(listener).accept() {
-                let session = Session { service, pattern: Pattern::new(), head: Vec::new() };
+                let session = Session {
+                    service,
+                    pattern: Pattern::new(),
+                    head: Vec::new(),
+                };
                 self.open.insert(accepted, session);
                 self.turn(accepted);
             }
@@ -141,9 +164,14 @@ impl<I: Interface> Far<I> {
 
     /// Serves one connection, and gives it up when it has ended.
     fn turn(&mut self, h: Handle<Connection>) {
-        let Some(session) = self.open.get_mut(&h) else { return };
+        let Some(session) = self.open.get_mut(&h) else {
+            return;
+        };
         let scratch = &mut self.scratch;
-        let moved = self.host.socket(h).with(|socket| session.serve(socket, scratch));
+        let moved = self
+            .host
+            .socket(h)
+            .with(|socket| session.serve(socket, scratch));
         if !matches!(moved, Ok(Ok(Moved { ended: false, .. }))) {
             self.open.remove(&h);
             // Gone already is as good.
@@ -152,7 +180,9 @@ impl<I: Interface> Far<I> {
     }
 
     fn echo_datagrams(&mut self) -> bool {
-        let Some(h) = self.datagrams else { return false };
+        let Some(h) = self.datagrams else {
+            return false;
+        };
         let mut busy = false;
         while self.host.next_news::<Datagrams, _>().is_some() {
             busy = true;
@@ -160,7 +190,9 @@ impl<I: Interface> Far<I> {
             // A reply that finds no room is lost, as datagrams are.
             let _ = self.host.socket(h).with(|socket| {
                 while let Ok(got) = socket.recv_from(scratch) {
-                    let _ = scratch.get(..got.len).map(|data| socket.send_to(data, got.peer));
+                    let _ = scratch
+                        .get(..got.len)
+                        .map(|data| socket.send_to(data, got.peer));
                 }
             });
         }
@@ -208,6 +240,8 @@ impl<I: Interface> Poll for Far<I> {
 
 impl<I> core::fmt::Debug for Far<I> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Far").field("connections", &self.open.len()).finish_non_exhaustive()
+        f.debug_struct("Far")
+            .field("connections", &self.open.len())
+            .finish_non_exhaustive()
     }
 }

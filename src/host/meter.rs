@@ -32,7 +32,11 @@ pub(super) struct Meter<D> {
 impl<D: Device> Meter<D> {
     pub(super) fn new(inner: D, activity: &Activity, max_frame: Option<usize>) -> Self {
         let max_frame = max_frame.unwrap_or(usize::MAX);
-        Self { inner, activity: activity.clone(), max_frame }
+        Self {
+            inner,
+            activity: activity.clone(),
+            max_frame,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use phy::{Cable, Device, DynDevice, Fault, Loopback, Medium, Pcap, RawSocket, Tap, Tun};
-use rand_core::CryptoRng;
+use rand_core::{CryptoRng, Rng};
 
 use crate::host::meter::{Activity, Meter};
 use crate::host::phy_name::Phy;
@@ -120,15 +120,22 @@ impl Settings {
         let device = match &self.capture {
             None => device,
             Some(path) => {
-                let file = File::create(path)
-                    .map_err(|error| SetupError::Capture(path.clone(), error))?;
+                let file =
+                    File::create(path).map_err(|error| SetupError::Capture(path.clone(), error))?;
                 let pcap = Pcap::new(device, file, medium, runner.epoch())
                     .map_err(|error| SetupError::Capture(path.clone(), error))?;
                 Box::new(pcap) as AnyDevice
             }
         };
         let mac = self.mac.unwrap_or_else(random_mac);
-        Ok(Opened { device, medium, mac, net, far, runner })
+        Ok(Opened {
+            device,
+            medium,
+            mac,
+            net,
+            far,
+            runner,
+        })
     }
 
     /// The device under its wrappers, its descriptor, and a cable's other end.
@@ -143,7 +150,12 @@ impl Settings {
             Phy::Cable => {
                 let (near, far) = Cable::new(frame(eth).unwrap_or(1500 + eth));
                 let far = Box::new(Meter::new(far, activity, None));
-                (Medium::Ethernet, self.wrap(near, activity, None), None, Some(far as AnyDevice))
+                (
+                    Medium::Ethernet,
+                    self.wrap(near, activity, None),
+                    None,
+                    Some(far as AnyDevice),
+                )
             }
             Phy::Loopback => {
                 let loopback = Loopback::new(self.mtu.unwrap_or(65_535));
@@ -152,7 +164,12 @@ impl Settings {
             Phy::Tap(name) => {
                 let tap = Tap::open(name)?;
                 let fd = Some(tap.as_fd().try_clone_to_owned()?);
-                (Medium::Ethernet, self.wrap(tap, activity, frame(eth)), fd, None)
+                (
+                    Medium::Ethernet,
+                    self.wrap(tap, activity, frame(eth)),
+                    fd,
+                    None,
+                )
             }
             Phy::Tun(name) => {
                 let tun = Tun::open(name)?;
@@ -162,7 +179,12 @@ impl Settings {
             Phy::Raw(name) => {
                 let raw = RawSocket::open(name)?;
                 let fd = Some(raw.as_fd().try_clone_to_owned()?);
-                (Medium::Ethernet, self.wrap(raw, activity, frame(eth)), fd, None)
+                (
+                    Medium::Ethernet,
+                    self.wrap(raw, activity, frame(eth)),
+                    fd,
+                    None,
+                )
             }
         })
     }
@@ -228,7 +250,10 @@ impl Opened {
 
 impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened").field("medium", &self.medium).field("mac", &self.mac).finish()
+        f.debug_struct("Opened")
+            .field("medium", &self.medium)
+            .field("mac", &self.mac)
+            .finish()
     }
 }
 

@@ -33,7 +33,7 @@ pub struct BadPhy;
 
 impl fmt::Display for BadPhy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected cable, loopback, tap:NAME, tun:NAME or raw:IFACE")
+        f.write_str("expected cable, loopback, tap:NAME, tun:NAME or raw:IFACE, with a name of 1 to 15 characters")
     }
 }
 
@@ -42,9 +42,15 @@ impl core::error::Error for BadPhy {}
 impl FromStr for Phy {
     type Err = BadPhy;
     fn from_str(s: &str) -> Result<Self, BadPhy> {
-        let named = |name: &str| match name {
-            "" => Err(BadPhy),
-            name => Ok(String::from(name)),
+        let named = |name: &str| {
+            // IFNAMSIZ is 16 with the zero at the end.
+            let fits = (1..16).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+            if fits {
+                Ok(String::from(name))
+            } else {
+                Err(BadPhy)
+            }
         };
         match s.split_once(':') {
             None if s == "cable" => Ok(Self::Cable),

@@ -20,10 +20,7 @@ pub struct Moved {
 ///
 /// # Errors
 /// The connection failed.
-pub fn echo<R, T, C>(
-    socket: &mut TcpSocket<R, T, C>,
-    scratch: &mut [u8],
-) -> Result<Moved, TcpError>
+pub fn echo<R, T, C>(socket: &mut TcpSocket<R, T, C>, scratch: &mut [u8]) -> Result<Moved, TcpError>
 where
     R: RecvBuf + ReadBuf,
     T: SendBuf + WriteBuf,
@@ -33,7 +30,11 @@ where
     loop {
         // Only as much is taken as goes back: the window holds the peer up, not our memory.
         // A connection that takes no more is read to its end, where its error stands.
-        let room = if socket.can_send() { socket.writable() } else { usize::MAX };
+        let room = if socket.can_send() {
+            socket.writable()
+        } else {
+            usize::MAX
+        };
         let room = room.min(scratch.len());
         let Some(into) = scratch.get_mut(..room).filter(|into| !into.is_empty()) else {
             return Ok(moved);
@@ -46,7 +47,10 @@ where
             }
             Ok(n) => {
                 moved.received += n as u64;
-                moved.sent += into.get(..n).map_or(0, |text| socket.send(text).unwrap_or(0)) as u64;
+                moved.sent += into
+                    .get(..n)
+                    .map_or(0, |text| socket.send(text).unwrap_or(0))
+                    as u64;
             }
             Err(RecvError::Empty | RecvError::NotConnected) => return Ok(moved),
             Err(RecvError::Failed(error)) => return Err(error),
@@ -86,11 +90,7 @@ where
 }
 
 /// Writes up to `most` octets of `pattern`; returns how many.
-pub fn generate<R, T, C>(
-    socket: &mut TcpSocket<R, T, C>,
-    pattern: &mut Pattern,
-    most: u64,
-) -> u64
+pub fn generate<R, T, C>(socket: &mut TcpSocket<R, T, C>, pattern: &mut Pattern, most: u64) -> u64
 where
     R: RecvBuf + ReadBuf,
     T: SendBuf + WriteBuf,

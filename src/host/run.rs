@@ -38,7 +38,13 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Poll for Stack<I, N, T, S> {
 
 impl Runner {
     pub(super) fn new(activity: Activity, fd: Option<OwnedFd>) -> io::Result<Self> {
-        Ok(Self { clock: Monotonic::new(), waiter: Waiter::new()?, fd, activity, seen: 0 })
+        Ok(Self {
+            clock: Monotonic::new(),
+            waiter: Waiter::new()?,
+            fd,
+            activity,
+            seen: 0,
+        })
     }
 
     /// Microseconds since the runner was made: the time to poll with.
@@ -73,7 +79,10 @@ impl Runner {
         for host in hosts {
             match host.poll(now) {
                 Next::Now => busy = true,
-                Next::Wait { until, room: wanted } => {
+                Next::Wait {
+                    until,
+                    room: wanted,
+                } => {
                     room |= wanted;
                     due = match (due, until) {
                         (Some(a), Some(b)) => Some(a.min(b)),
@@ -89,7 +98,10 @@ impl Runner {
         if busy || (moved && self.fd.is_none()) {
             return Ok(());
         }
-        let own = self.fd.as_ref().map(|fd| Watch::readable(fd).and_writable(room));
+        let own = self
+            .fd
+            .as_ref()
+            .map(|fd| Watch::readable(fd).and_writable(room));
         let both: Vec<Watch<'_>>;
         let all = match (&own, watches) {
             (None, watches) => watches,

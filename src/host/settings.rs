@@ -68,8 +68,17 @@ impl Settings {
         let mut words = words.into_iter();
         while let Some(flag) = words.next() {
             let mut value = |expected| match words.next() {
-                Some(value) => Ok((value, BadSetting { flag: flag.clone(), expected })),
-                None => Err(BadSetting { flag: flag.clone(), expected }),
+                Some(value) => Ok((
+                    value,
+                    BadSetting {
+                        flag: flag.clone(),
+                        expected,
+                    },
+                )),
+                None => Err(BadSetting {
+                    flag: flag.clone(),
+                    expected,
+                }),
             };
             match flag.as_str() {
                 "--phy" => {

@@ -3,14 +3,13 @@
 //! Invariant: values are checked one by one as they are parsed; what depends on two of them is
 //! checked by the methods below, and what needs the system by whoever opens the device.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use netstrata::Cidr;
+use netstrata::host::{BadPhy, Phy};
 use netstrata::wire::Mac;
 
 use crate::errors::CliError;
@@ -107,55 +106,6 @@ impl Faults {
     }
 }
 
-/// A device by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phy {
-    /// Two ends in memory, with a second stack at the other one.
-    Cable,
-    /// What is sent is received.
-    Loopback,
-    /// Frames exchanged with the kernel through this tap.
-    Tap(String),
-    /// IP packets exchanged with the kernel through this tun.
-    Tun(String),
-    /// Frames shared with an interface of this host.
-    Raw(String),
-}
-
-impl FromStr for Phy {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        let (kind, name) = s.split_once(':').unwrap_or((s, ""));
-        // IFNAMSIZ is 16 with the zero at the end.
-        let fits = (1..16).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-        match kind {
-            "cable" if name.is_empty() => Ok(Self::Cable),
-            "loopback" if name.is_empty() => Ok(Self::Loopback),
-            "tap" if fits => Ok(Self::Tap(name.into())),
-            "tun" if fits => Ok(Self::Tun(name.into())),
-            "raw" if fits => Ok(Self::Raw(name.into())),
-            "tap" | "tun" | "raw" => Err(format!(
-                "expected the name of an interface, 1 to 15 characters: {kind}:NAME"
-            )),
-            _ => Err("expected cable, loopback, tap:NAME, tun:NAME or raw:IFACE".into()),
-        }
-    }
-}
-
-impl fmt::Display for Phy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cable => f.write_str("cable"),
-            Self::Loopback => f.write_str("loopback"),
-            Self::Tap(name) => write!(f, "tap:{name}"),
-            Self::Tun(name) => write!(f, "tun:{name}"),
-            Self::Raw(name) => write!(f, "raw:{name}"),
-        }
-    }
-}
-
 impl Global {
     /// The device asked for, by either spelling; `None` when nothing was said.
     ///
@@ -181,7 +131,7 @@ impl Global {
 /// When it is no name of an interface.
 pub fn raw(name: &str) -> Result<Phy, CliError> {
     let name = name.strip_prefix("raw:").unwrap_or(name);
-    Phy::from_str(&format!("raw:{name}")).map_err(|why| {
+    format!("raw:{name}").parse().map_err(|why: BadPhy| {
         CliError::setup(format_args!("interface {name:?}"), why).hint("`ip link` for the names")
     })
 }

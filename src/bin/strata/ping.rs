@@ -10,6 +10,7 @@ use netstrata::icmp::{Event, PingSocket};
 use netstrata::net::ErrorKind;
 use netstrata::phy::Instant;
 use netstrata::socket::Handle;
+use netstrata::transport::datagram::Why;
 
 use crate::errors::CliError;
 use crate::global::Global;
@@ -30,7 +31,12 @@ pub struct Args {
     destination: Option<Ipv4Addr>,
 
     /// The seed's name of DESTINATION
-    #[arg(long, hide = true, value_name = "DESTINATION", conflicts_with = "destination")]
+    #[arg(
+        long,
+        hide = true,
+        value_name = "DESTINATION",
+        conflicts_with = "destination"
+    )]
     dest: Option<Ipv4Addr>,
 
     /// Stop after so many requests
@@ -101,7 +107,11 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     ping.banner()?;
     ping.run(&mut session)?;
     ping.summary(&session)?;
-    Ok(if ping.stats.received > 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if ping.stats.received > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }
 
 impl Ping<'_> {
@@ -115,7 +125,10 @@ impl Ping<'_> {
             if stop::asked() || end.is_some_and(|end| now >= end) {
                 return Ok(());
             }
-            let all = self.args.count.is_some_and(|count| self.stats.sent >= count);
+            let all = self
+                .args
+                .count
+                .is_some_and(|count| self.stats.sent >= count);
             if !all && now >= next {
                 self.send(session, now)?;
                 next = (next + self.args.interval).max(now);
@@ -177,9 +190,9 @@ impl Ping<'_> {
                 socket.recv(|got| {
                     let seq = self.whole(got.seq);
                     line = match got.event {
-                        Event::Reply(data) => self.reply(got.from, seq, got.ttl, data, got.at),
+                        Event::Reply(data) => self.reply(got.from, seq, got.ttl, data, got.when),
                         Event::Error(kind) => self.error(got.from, seq, &describe(kind)),
-                        Event::NotSent(why) => self.error(got.from, seq, &why.to_string()),
+                        Event::NotSent(why) => self.error(got.from, seq, &not_sent(why)),
                     };
                 })
             });
@@ -269,6 +282,17 @@ impl Ping<'_> {
         }
         write!(out, "{}", self.stats.summary(self.to, session.now()))?;
         out.flush()
+    }
+}
+
+/// Why our own host did not send.
+fn not_sent(why: Why) -> String {
+    match why {
+        Why::Icmp(kind) => describe(kind),
+        Why::NoRoute => "Network is unreachable".into(),
+        Why::TooBig(mtu) => format!("Message too long, mtu={mtu}"),
+        Why::Broadcast => "Destination is a broadcast address".into(),
+        other => format!("{other:?}"),
     }
 }
 

@@ -9,7 +9,6 @@ use netstrata::host::{
     AnyLink, CABLE_FAR, Far, Host, Opened, Phy, Poll, Runner, Settings, SetupError, os_rng,
 };
 use netstrata::icmp::Icmp;
-use netstrata::net::Ipv4;
 use netstrata::phy::{Bell, FaultConfig, Instant, Watch};
 use netstrata::socket::SlabSockets;
 use netstrata::tcp::Tcp;
@@ -39,12 +38,25 @@ impl Session {
     pub fn open(global: &Global) -> Result<Self, CliError> {
         let settings = settings(global)?;
         let opened = settings.open().map_err(explain)?;
-        let Opened { device, medium, mac, net, far, runner, .. } = opened;
+        let Opened {
+            device,
+            medium,
+            mac,
+            net,
+            far,
+            runner,
+            ..
+        } = opened;
         let link = Opened::link(device, medium, mac);
         let protocols = (Icmp::default(), Udp::default(), Tcp::default());
         let host = Stack::new(link, net, protocols, SlabSockets, &mut os_rng());
         stop::listen(runner.bell());
-        Ok(Self { host, far: far.map(Far::new), phy: settings.phy, runner })
+        Ok(Self {
+            host,
+            far: far.map(Far::new),
+            phy: settings.phy,
+            runner,
+        })
     }
 
     /// Time to poll with.
@@ -62,8 +74,10 @@ impl Session {
     /// # Errors
     /// When sleeping fails.
     pub fn turn(&mut self, until: Option<Instant>, watches: &[Watch<'_>]) -> Result<(), CliError> {
-        let mut hosts: [Option<&mut dyn Poll>; 2] =
-            [Some(&mut self.host), self.far.as_mut().map(|far| far as &mut dyn Poll)];
+        let mut hosts: [Option<&mut dyn Poll>; 2] = [
+            Some(&mut self.host),
+            self.far.as_mut().map(|far| far as &mut dyn Poll),
+        ];
         let done = match &mut hosts {
             [Some(host), Some(far)] => self.runner.turn(&mut [*host, *far], until, watches),
             [Some(host), None] => self.runner.turn(&mut [*host], until, watches),
@@ -89,8 +103,9 @@ impl Session {
         };
         match (given, default) {
             (Some(ip), _) | (None, Some(std::net::IpAddr::V4(ip))) => Ok(ip),
-            _ => Err(CliError::setup("destination", "none given")
-                .hint("an IPv4 address at the end of the line, or `--phy cable`, which has a peer")),
+            _ => Err(CliError::setup("destination", "none given").hint(
+                "an IPv4 address at the end of the line, or `--phy cable`, which has a peer",
+            )),
         }
     }
 }
@@ -98,15 +113,15 @@ impl Session {
 fn settings(global: &Global) -> Result<Settings, CliError> {
     let faults = &global.faults;
     let ppm = |share: Option<crate::units::Percent>| share.map_or(0, |share| share.ppm());
-    let fault = faults.any().then(|| FaultConfig {
-        loss: ppm(faults.loss),
-        duplicate: ppm(faults.duplicate),
-        reorder: ppm(faults.reorder),
-        corrupt: ppm(faults.corrupt),
-        delay: faults.delay.unwrap_or(Duration::ZERO),
-        rate: faults.rate.unwrap_or(0),
-        seed: faults.seed.unwrap_or(1),
-        ..FaultConfig::default()
+    let fault = faults.any().then(|| {
+        FaultConfig::default()
+            .with_loss(ppm(faults.loss))
+            .with_duplicate(ppm(faults.duplicate))
+            .with_reorder(ppm(faults.reorder))
+            .with_corrupt(ppm(faults.corrupt))
+            .with_delay(faults.delay.unwrap_or(Duration::ZERO))
+            .with_rate(faults.rate.unwrap_or(0))
+            .with_seed(faults.seed.unwrap_or(1))
     });
     Ok(Settings {
         phy: global.device()?.unwrap_or_default(),
@@ -141,7 +156,8 @@ impl Rate {
     /// Bits per second; 0 if no time passed.
     pub fn bits(&self) -> u64 {
         let bits = u128::from(self.octets) * 8_000_000;
-        bits.checked_div(self.time.as_micros()).map_or(0, |rate| rate as u64)
+        bits.checked_div(self.time.as_micros())
+            .map_or(0, |rate| rate as u64)
     }
 }
 

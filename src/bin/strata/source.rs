@@ -12,8 +12,8 @@ use netstrata::phy::{
 
 use crate::errors::CliError;
 use crate::frame::{Frame, Link, Stamp};
-use crate::global::Phy;
 use crate::pcap::Reader;
+use netstrata::host::Phy;
 
 /// Frames taken from a device in one step.
 const BUDGET: usize = 256;

@@ -36,7 +36,12 @@ pub struct Args {
     destination: Option<Ipv4Addr>,
 
     /// The seed's name of DESTINATION
-    #[arg(long, hide = true, value_name = "DESTINATION", conflicts_with = "destination")]
+    #[arg(
+        long,
+        hide = true,
+        value_name = "DESTINATION",
+        conflicts_with = "destination"
+    )]
     dest: Option<Ipv4Addr>,
 
     /// Port to connect to; on a cable also 7 echo, 9 discard, 19 generate, 80 HTTP
@@ -99,11 +104,16 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     let single = args.parallel == 1;
     let streams = args.size.is_none() && args.file.is_none() && !args.sink;
     if !single && (streams || args.output.is_some()) {
-        return Err(CliError::setup("--parallel", "one stream cannot feed several connections")
-            .hint("--size or --file, without --output"));
+        return Err(
+            CliError::setup("--parallel", "one stream cannot feed several connections")
+                .hint("--size or --file, without --output"),
+        );
     }
     let mut session = Session::open(global)?;
-    let to = SocketAddr::new(IpAddr::V4(session.peer(args.destination.or(args.dest))?), args.port);
+    let to = SocketAddr::new(
+        IpAddr::V4(session.peer(args.destination.or(args.dest))?),
+        args.port,
+    );
     let mut client = Client {
         args: &args,
         json: global.json,
@@ -129,14 +139,23 @@ impl Client<'_> {
             total = total.zip(size).map(|(total, size)| total + size);
             let mut socket = Connection::connecting(self.to);
             socket.set_no_delay(self.args.nodelay);
-            let handle = session.host.open(socket).map_err(|e| CliError::setup("socket", e))?;
-            self.connections.push(One { handle, transfer, state: State::Closed, done: false });
+            let handle = session
+                .host
+                .open(socket)
+                .map_err(|e| CliError::setup("socket", e))?;
+            self.connections.push(One {
+                handle,
+                transfer,
+                state: State::Closed,
+                done: false,
+            });
         }
         // A bar is for people, and only where nothing else is written to their screen.
         let writes = self.output_to_stdout() && io::stdout().is_terminal();
         if let (Some(total), false, true) = (total, writes, io::stderr().is_terminal()) {
             self.bar = ProgressBar::new(total);
-            let style = "{bar:40} {percent:>3}%  {bytes}/{total_bytes}  {binary_bytes_per_sec}  ETA {eta}";
+            let style =
+                "{bar:40} {percent:>3}%  {bytes}/{total_bytes}  {binary_bytes_per_sec}  ETA {eta}";
             if let Ok(style) = ProgressStyle::with_template(style) {
                 self.bar.set_style(style);
             }
@@ -165,7 +184,9 @@ impl Client<'_> {
     }
 
     fn output_to_stdout(&self) -> bool {
-        self.connections.iter().any(|one| matches!(one.transfer.output, Output::Stdout(_)))
+        self.connections
+            .iter()
+            .any(|one| matches!(one.transfer.output, Output::Stdout(_)))
     }
 
     /// Moves octets until all connections are done or somebody says stop.
@@ -179,7 +200,11 @@ impl Client<'_> {
                 }
             }
             // Standard input tells nobody but those who look.
-            if self.connections.first().is_some_and(|one| one.transfer.input.watch().is_some()) {
+            if self
+                .connections
+                .first()
+                .is_some_and(|one| one.transfer.input.watch().is_some())
+            {
                 moved |= self.serve(session, 0)?;
             }
             self.show();
@@ -190,13 +215,19 @@ impl Client<'_> {
                 stopping = Some(session.now() + GRACE);
                 for one in &mut self.connections {
                     let transfer = &mut one.transfer;
-                    let _ = session.host.socket(one.handle).with(|socket| transfer.stop(socket));
+                    let _ = session
+                        .host
+                        .socket(one.handle)
+                        .with(|socket| transfer.stop(socket));
                 }
             }
             if stopping.is_some_and(|until| session.now() >= until) {
                 for one in &mut self.connections {
                     one.done = true;
-                    let _ = session.host.socket(one.handle).with(|socket| socket.abort());
+                    let _ = session
+                        .host
+                        .socket(one.handle)
+                        .with(|socket| socket.abort());
                 }
                 session.turn(Some(session.now()), &[])?;
                 return Ok(());
@@ -218,7 +249,11 @@ impl Client<'_> {
     fn is_full(&self, session: &mut Session) -> bool {
         let first = self.connections.first();
         first.is_none_or(|one| {
-            session.host.socket(one.handle).look(|socket| socket.writable() == 0) != Ok(false)
+            session
+                .host
+                .socket(one.handle)
+                .look(|socket| socket.writable() == 0)
+                != Ok(false)
         })
     }
 
@@ -250,9 +285,12 @@ impl Client<'_> {
                 {
                     return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
                 }
+                let _ = session
+                    .host
+                    .socket(one.handle)
+                    .with(|socket| socket.abort());
                 let hint = self.hint(&trouble);
                 eprintln!("strata tcpclient: {}: {trouble}{hint}", self.to);
-                let _ = session.host.socket(one.handle).with(|socket| socket.abort());
                 return Ok(true);
             }
         };
@@ -278,8 +316,13 @@ impl Client<'_> {
     fn show(&self) {
         if !self.bar.is_hidden() {
             // What came back counts; where nothing comes back, what was sent.
-            let sum = |f: fn(&Transfer) -> u64| self.connections.iter().map(|c| f(&c.transfer)).sum();
-            let at = if self.args.source { sum(|t| t.sent) } else { sum(|t| t.received) };
+            let sum =
+                |f: fn(&Transfer) -> u64| self.connections.iter().map(|c| f(&c.transfer)).sum();
+            let at = if self.args.source {
+                sum(|t| t.sent)
+            } else {
+                sum(|t| t.received)
+            };
             self.bar.set_position(at);
         }
     }
@@ -287,7 +330,10 @@ impl Client<'_> {
     fn hint(&self, trouble: &Trouble) -> String {
         match trouble {
             Trouble::Connection(TcpError::Refused) => {
-                format!("; nobody listens on port {} there: start `tcpserver`, or pick another --port", self.to.port())
+                format!(
+                    "; nobody listens on port {} there: start `tcpserver`, or pick another --port",
+                    self.to.port()
+                )
             }
             Trouble::Connection(TcpError::HostUnreachable | TcpError::TimedOut) => {
                 "; check the address, and --addr and --gateway of ours".into()
@@ -334,15 +380,26 @@ impl Client<'_> {
             writeln!(io::stdout(), "{line}")?;
         }
         if short {
-            eprintln!("strata tcpclient: {}: the server sent less than was expected", self.to);
+            eprintln!(
+                "strata tcpclient: {}: the server sent less than was expected",
+                self.to
+            );
         }
-        Ok(if broken { ExitCode::from(1) } else { ExitCode::SUCCESS })
+        Ok(if broken {
+            ExitCode::from(1)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     /// `Sent 100.0 MiB and got them back, verified, in 0.80 s: 1.05 Gbit/s each way.`
     fn sentence(&self, sent: u64, received: u64, verified: bool, time: Duration) -> String {
         let n = self.connections.len();
-        let over = if n == 1 { String::new() } else { format!(" over {n} connections") };
+        let over = if n == 1 {
+            String::new()
+        } else {
+            format!(" over {n} connections")
+        };
         let rate = Rate::new(sent.max(received), time);
         let seconds = format!("{}.{:02} s", time.as_secs(), time.subsec_millis() / 10);
         let size = units::octets;
@@ -351,7 +408,11 @@ impl Client<'_> {
             (true, sent, _) => format!("Sent {} and got the same back, verified,", size(sent)),
             (false, sent, received) => format!("Sent {}, received {}", size(sent), size(received)),
         };
-        let each = if sent > 0 && received == sent { " each way" } else { "" };
+        let each = if sent > 0 && received == sent {
+            " each way"
+        } else {
+            ""
+        };
         format!("{what}{over} in {seconds}: {rate}{each}.")
     }
 }

@@ -26,8 +26,10 @@ const GRACE: Duration = Duration::from_secs(3);
 ///
 /// On a cable the host at the other end connects once, as a demonstration.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: strata tcpserver --phy tap:tap0 --addr 192.168.1.2/24 --port 8888\n         \
-    and from the kernel's side: nc 192.168.1.2 8888")]
+#[command(
+    after_help = "Example: strata tcpserver --phy tap:tap0 --addr 192.168.1.2/24 --port 8888\n         \
+    and from the kernel's side: nc 192.168.1.2 8888"
+)]
 pub struct Args {
     /// Port to listen on
     #[arg(short, long, value_name = "PORT", default_value_t = 8888, value_parser = clap::value_parser!(u16).range(1..))]
@@ -101,10 +103,12 @@ struct Server<'a> {
 /// When the device or a file cannot be opened.
 pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
     if args.file.is_some() && !args.sink && !args.source {
-        return Err(CliError::setup("--file", "to be written or to be sent?").hint("--sink or --source with it"));
+        return Err(CliError::setup("--file", "to be written or to be sent?")
+            .hint("--sink or --source with it"));
     }
     if args.source && args.file.is_none() && args.size.is_none() {
-        return Err(CliError::setup("--source", "nothing to send").hint("--file FILE or --size SIZE with it"));
+        return Err(CliError::setup("--source", "nothing to send")
+            .hint("--file FILE or --size SIZE with it"));
     }
     if let (true, Some(path)) = (args.source, &args.file) {
         Input::open(path)?; // tells at once that it cannot be read
@@ -149,8 +153,12 @@ fn demonstrate(session: &mut Session, args: &Args) {
 
 impl Server<'_> {
     fn banner(&self, session: &Session) -> io::Result<()> {
-        let addresses: Vec<_> =
-            session.host.net.addresses().map(|(_, cidr)| cidr.ip().to_string()).collect();
+        let addresses: Vec<_> = session
+            .host
+            .net
+            .addresses()
+            .map(|(_, cidr)| cidr.ip().to_string())
+            .collect();
         let (phy, port) = (&session.phy, self.args.port);
         let mode = match (self.args.sink, self.args.source) {
             (true, _) => "sink",
@@ -165,7 +173,11 @@ impl Server<'_> {
             });
             return writeln!(out, "{line}");
         }
-        writeln!(out, "Listening on {} port {port} ({phy}, {mode}).", addresses.join(", "))?;
+        writeln!(
+            out,
+            "Listening on {} port {port} ({phy}, {mode}).",
+            addresses.join(", ")
+        )?;
         if self.verbose {
             writeln!(out, "[LISTEN] port {port}")?;
         }
@@ -174,8 +186,17 @@ impl Server<'_> {
 
     /// Where lines for people go: not between the octets of a connection.
     fn log(&self) -> Box<dyn Write> {
-        let data = self.args.sink && self.args.file.as_deref().is_some_and(|f| f.as_os_str() == "-");
-        if data { Box::new(io::stderr()) } else { Box::new(io::stdout()) }
+        let data = self.args.sink
+            && self
+                .args
+                .file
+                .as_deref()
+                .is_some_and(|f| f.as_os_str() == "-");
+        if data {
+            Box::new(io::stderr())
+        } else {
+            Box::new(io::stdout())
+        }
     }
 
     fn run(&mut self, session: &mut Session) -> Result<(), CliError> {
@@ -247,7 +268,17 @@ impl Server<'_> {
             }
             let since = session.now();
             let state = State::Established;
-            self.open.insert(h, One { work, peer, since, state, received: 0, sent: 0 });
+            self.open.insert(
+                h,
+                One {
+                    work,
+                    peer,
+                    since,
+                    state,
+                    received: 0,
+                    sent: 0,
+                },
+            );
             self.serve(session, h)?;
         }
         Ok(())
@@ -279,7 +310,9 @@ impl Server<'_> {
     }
 
     fn serve(&mut self, session: &mut Session, h: Handle<Connection>) -> Result<(), CliError> {
-        let Some(one) = self.open.get_mut(&h) else { return Ok(()) };
+        let Some(one) = self.open.get_mut(&h) else {
+            return Ok(());
+        };
         let (scratch, work) = (&mut self.scratch, &mut one.work);
         let turned = session.host.socket(h).with(|socket| {
             let done = match work {
@@ -324,7 +357,9 @@ impl Server<'_> {
         error: Option<TcpError>,
     ) -> Result<(), CliError> {
         let _ = session.host.close(h);
-        let Some(one) = self.open.remove(&h) else { return Ok(()) };
+        let Some(one) = self.open.remove(&h) else {
+            return Ok(());
+        };
         self.finished += 1;
         self.failed += u64::from(error.is_some());
         self.received += one.received;
@@ -341,7 +376,10 @@ impl Server<'_> {
         } else {
             let rate = Rate::new(one.received.max(one.sent), time);
             let (peer, received, sent) = (one.peer, one.received, one.sent);
-            write!(out, "{peer}: received {received}, sent {sent} octets, {rate}")?;
+            write!(
+                out,
+                "{peer}: received {received}, sent {sent} octets, {rate}"
+            )?;
             match error {
                 Some(error) => writeln!(out, " ({error})")?,
                 None => writeln!(out)?,
@@ -367,7 +405,12 @@ impl Server<'_> {
             if self.failed > 0 {
                 write!(out, " ({} failed)", self.failed)?;
             }
-            writeln!(out, ", received {}, sent {}.", size(self.received), size(self.sent))?;
+            writeln!(
+                out,
+                ", received {}, sent {}.",
+                size(self.received),
+                size(self.sent)
+            )?;
         }
         out.flush()?;
         Ok(ExitCode::SUCCESS)

@@ -66,7 +66,11 @@ impl Input {
             Self::Pattern(pattern, left) => {
                 fed = pump::generate(socket, pattern, *left);
                 *left -= fed;
-                return Ok(if *left == 0 { Fed::All(fed) } else { Fed::Some(fed) });
+                return Ok(if *left == 0 {
+                    Fed::All(fed)
+                } else {
+                    Fed::Some(fed)
+                });
             }
             Self::File(file) => loop {
                 match read_into(socket, file)? {
@@ -152,10 +156,12 @@ impl Output {
         if path == Path::new("-") {
             return Ok(Self::Stdout(io::stdout()));
         }
-        let file = File::create(path).map_err(|e| {
-            CliError::setup(path.display(), e).hint("a file that can be written")
-        })?;
-        Ok(Self::File(BufWriter::with_capacity(PIECE, file), path.into()))
+        let file = File::create(path)
+            .map_err(|e| CliError::setup(path.display(), e).hint("a file that can be written"))?;
+        Ok(Self::File(
+            BufWriter::with_capacity(PIECE, file),
+            path.into(),
+        ))
     }
 
     /// Compares with a file.
@@ -192,7 +198,9 @@ impl Output {
                 }
             }
             Self::File(file, path) => file.write_all(octets).map_err(io(path)),
-            Self::Stdout(out) => out.write_all(octets).map_err(io(Path::new("standard output"))),
+            Self::Stdout(out) => out
+                .write_all(octets)
+                .map_err(io(Path::new("standard output"))),
         }
     }
 
@@ -202,12 +210,12 @@ impl Output {
     /// See [`Bad`].
     pub fn finish(&mut self) -> Result<(), Bad> {
         match self {
-            Self::File(file, path) => {
-                file.flush().map_err(|e| Bad::Io(path.display().to_string(), e))
-            }
-            Self::Stdout(out) => {
-                out.flush().map_err(|e| Bad::Io("standard output".into(), e))
-            }
+            Self::File(file, path) => file
+                .flush()
+                .map_err(|e| Bad::Io(path.display().to_string(), e)),
+            Self::Stdout(out) => out
+                .flush()
+                .map_err(|e| Bad::Io("standard output".into(), e)),
             Self::Discard | Self::Verify(_) | Self::Compare(..) => Ok(()),
         }
     }
@@ -248,7 +256,15 @@ pub enum Trouble {
 impl Transfer {
     /// A transfer that has not begun.
     pub const fn new(input: Input, output: Output, limit: Option<u64>) -> Self {
-        Self { input, output, limit, sent: 0, received: 0, fed: false, ended: false }
+        Self {
+            input,
+            output,
+            limit,
+            sent: 0,
+            received: 0,
+            fed: false,
+            ended: false,
+        }
     }
 
     /// Moves what can be moved now, both ways; true if anything was.
@@ -307,7 +323,10 @@ impl std::fmt::Display for Trouble {
             Self::Connection(error) => error.fmt(f),
             Self::Input(error) => write!(f, "cannot read the input: {error}"),
             Self::Output(Bad::Differs(at)) => {
-                write!(f, "what came back differs from what was sent, after octet {at}")
+                write!(
+                    f,
+                    "what came back differs from what was sent, after octet {at}"
+                )
             }
             Self::Output(Bad::Io(name, error)) => write!(f, "cannot write {name}: {error}"),
         }

@@ -39,7 +39,11 @@ impl Rtt {
     /// Takes one more.
     pub fn add(&mut self, rtt: Duration) {
         let us = rtt.as_micros() as u64;
-        self.min = if self.count == 0 { us } else { self.min.min(us) };
+        self.min = if self.count == 0 {
+            us
+        } else {
+            self.min.min(us)
+        };
         self.max = self.max.max(us);
         self.sum += us;
         self.squares += u128::from(us) * u128::from(us);
@@ -75,7 +79,9 @@ pub fn ms(time: Duration) -> String {
 impl Stats {
     /// Requests that neither a reply nor an error came for.
     pub const fn outstanding(&self) -> u64 {
-        self.sent.saturating_sub(self.received).saturating_sub(self.errors)
+        self.sent
+            .saturating_sub(self.received)
+            .saturating_sub(self.errors)
     }
 
     /// Share of requests without a reply, in percent.
@@ -88,7 +94,11 @@ impl Stats {
     pub fn summary(&self, to: Ipv4Addr, now: Instant) -> impl fmt::Display {
         fmt::from_fn(move |f| {
             writeln!(f, "\n--- {to} ping statistics ---")?;
-            write!(f, "{} packets transmitted, {} received", self.sent, self.received)?;
+            write!(
+                f,
+                "{} packets transmitted, {} received",
+                self.sent, self.received
+            )?;
             if self.duplicates > 0 {
                 write!(f, ", +{} duplicates", self.duplicates)?;
             }
@@ -132,11 +142,17 @@ mod tests {
 
     #[test]
     fn figures_of_three_replies() {
-        let mut stats = Stats { sent: 4, received: 3, ..Stats::default() };
+        let mut stats = Stats {
+            sent: 4,
+            received: 3,
+            ..Stats::default()
+        };
         for us in [200, 300, 400] {
             stats.rtt.add(Duration::from_micros(us));
         }
-        let text = stats.summary(Ipv4Addr::new(10, 0, 0, 2), Instant::from_millis(3005)).to_string();
+        let text = stats
+            .summary(Ipv4Addr::new(10, 0, 0, 2), Instant::from_millis(3005))
+            .to_string();
         assert_eq!(
             text,
             "\n--- 10.0.0.2 ping statistics ---\n\
