@@ -101,7 +101,7 @@ fn sockets_come_and_go_without_the_allocator() {
 fn a_warm_stream_passes_data_without_the_allocator() {
     let mut flow = Flow::new(1);
     let segment = [7; 1460];
-    let mut window = |flow: &mut Flow| {
+    let window = |flow: &mut Flow| {
         for _ in 0..40 {
             assert_eq!(flow.tx.write_with(1460, |to| to.len()), 1460);
         }

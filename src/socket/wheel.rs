@@ -61,6 +61,15 @@ impl Timer {
     pub const fn deadline(&self) -> u64 {
         self.deadline
     }
+    /// What [`Wheel::arm`] does, if that is to move the deadline later.
+    pub const fn postpone(&mut self, deadline: u64) -> bool {
+        // Without a deadline the present one is `NEVER`, and nothing is later.
+        let later = deadline >= self.deadline && deadline != NEVER;
+        if later {
+            self.deadline = deadline;
+        }
+        later
+    }
 }
 
 /// Slots with a [`Timer`].
