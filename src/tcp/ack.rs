@@ -4,7 +4,19 @@
 //! Invariant: SND.UNA moves forward only and never past SND.NXT; the send buffer is released by
 //! exactly the octets of text acknowledged.
 
+use core::time::Duration;
+
+use super::config::Config;
+use super::congestion::{Ack, Congestion};
+use super::recovery::Mode;
+use super::segment::{Effects, Plan, Segment, timestamp};
 use super::seq::SeqNum;
+use super::tcb::Tcb;
+use super::timers::Timer;
+use crate::error::Drop;
+use crate::socket::{RecvBuf, SendBuf};
+use crate::wire::{TcpFlags, TcpOptions};
+use phy::Instant;
 
 /// Whether an acknowledgment of ours is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,4 +55,303 @@ pub struct Acking {
     pub(super) challenge_at: u32,
     /// When the interval of `replies` began, milliseconds modulo 2^32.
     pub(super) invalid_at: u32,
+}
+
+/// Counts one more event of at most `most` in `period`; false if that is too many.
+fn admit(count: &mut u8, since: &mut u32, now: Instant, period: Duration, most: u8) -> bool {
+    let now = now.millis() as u32;
+    let age = u128::from(now.wrapping_sub(*since));
+    if *count == 0 || age >= period.as_millis() {
+        *count = 0;
+        *since = now;
+    }
+    let admitted = *count < most.max(1);
+    if admitted {
+        *count = count.saturating_add(1);
+    }
+    admitted
+}
+
+impl<C: Congestion> Tcb<C> {
+    /// The acknowledgment, window and SACK blocks of an acceptable segment.
+    pub(super) fn acknowledge(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        echo: Option<u32>,
+        tx: &mut impl SendBuf,
+    ) {
+        let old_wnd = self.snd_wnd;
+        let mut delivered = if self.sack && !segment.options.sack.is_empty() {
+            self.take_sack(segment)
+        } else {
+            0
+        };
+        let reported = delivered > 0;
+        let advance = segment.ack.saturating_since(self.snd_una);
+        if advance > 0 {
+            // Octets reported before do not leave the network a second time.
+            let known = if self.sack {
+                let ranges = &self.scoreboard.ranges;
+                ranges.octets_in(self.snd_una, segment.ack)
+            } else {
+                self.loss.dup_octets
+            };
+            delivered = delivered.saturating_add(advance.saturating_sub(known));
+            self.advance(cfg, now, segment.ack, echo, tx);
+        }
+        // RFC 9293 §3.10.7.4: SND.WL1 and SND.WL2 keep old segments from updating the window.
+        if segment.ack.ge(self.snd_una)
+            && (self.snd_wl1.lt(segment.seq)
+                || self.snd_wl1 == segment.seq && self.snd_wl2.le(segment.ack))
+        {
+            self.take_window(segment);
+        }
+        // A duplicate by RFC 5681 §2, or with SACK by RFC 6675 §2.
+        let duplicate = if self.sack {
+            reported
+        } else {
+            segment.is_empty() && self.snd_wnd == old_wnd
+        };
+        if advance == 0 && duplicate && segment.ack == self.snd_una && self.in_flight() > 0 {
+            self.on_duplicate(cfg, now, delivered);
+        } else if reported || self.loss.mode != Mode::Open {
+            self.on_report(cfg, now, delivered);
+        }
+    }
+
+    /// Takes the window of a segment.
+    #[inline]
+    pub(super) fn take_window(&mut self, segment: &Segment<'_>) {
+        self.snd_wnd = u32::from(segment.window) << (self.snd_scale & 15);
+        self.snd_wl1 = segment.seq;
+        self.snd_wl2 = segment.ack;
+        self.max_wnd = self.max_wnd.max(self.snd_wnd);
+        if self.snd_wnd > 0 {
+            self.persist_shift = 0;
+        }
+    }
+
+    /// SND.UNA moves to `ack`.
+    #[inline]
+    pub(super) fn advance(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        ack: SeqNum,
+        echo: Option<u32>,
+        tx: &mut impl SendBuf,
+    ) {
+        let flight = self.in_flight();
+        let acked = ack.since(self.snd_una);
+        // Our FIN is no octet of text.
+        let fin = u32::from(self.fin_sent && ack == self.snd_nxt);
+        let text = acked.saturating_sub(fin);
+        tx.release(text as usize);
+        self.counts.acked = self.counts.acked.wrapping_add(u64::from(text));
+        self.snd_una = ack;
+        self.stalled_at = now;
+        self.soft_error = None;
+
+        let rtt = self.sample_rtt(now, ack, echo, flight);
+        self.rtt.progress();
+        self.recovery_advance(acked);
+        if self.loss.mode != Mode::Fast {
+            let limited = self.cwnd_limited || self.loss.mode == Mode::Timeout;
+            self.cc.on_ack(&Ack {
+                now,
+                acked,
+                in_flight: self.max_flight.max(flight),
+                rtt,
+                delivery_rate: None,
+                app_limited: !limited,
+            });
+        }
+        // RFC 6298 §5.2, §5.3.
+        if ack == self.snd_nxt {
+            self.timers.clear(Timer::Retransmit);
+        } else {
+            self.arm_retransmit(cfg, now);
+        }
+    }
+
+    /// A round-trip time from the timed segment, else from the timestamp echoed, which tells
+    /// what a retransmission's acknowledgment answers (RFC 7323 §4.1, RFC 6298 §4).
+    #[inline]
+    pub(super) fn sample_rtt(
+        &mut self,
+        now: Instant,
+        ack: SeqNum,
+        echo: Option<u32>,
+        flight: u32,
+    ) -> Option<Duration> {
+        let sample = self.rtt.acknowledged(now, ack).or_else(|| {
+            let ticks = timestamp(now, self.ts_offset).wrapping_sub(echo?);
+            // A clock that runs ahead of ours is no echo of it.
+            (ticks < 0x8000_0000).then(|| Duration::from_millis(u64::from(ticks.max(1))))
+        })?;
+        // About one sample for two segments of flight.
+        let expected = flight / u32::from(self.mss.max(1)) / 2;
+        self.rtt
+            .sample(sample, expected.checked_ilog2().unwrap_or(0));
+        Some(sample)
+    }
+
+    /// Text of `len` octets came: decides when it is acknowledged.
+    #[inline]
+    pub(super) fn text_arrived(&mut self, cfg: &Config, now: Instant, len: usize) {
+        let least = cfg.ack_delay_min.as_millis().min(250) as u32;
+        let most = (cfg.ack_delay_max.as_millis().min(250) as u32).max(least);
+        let now_ms = now.millis() as u32;
+        let gap = now_ms.wrapping_sub(self.ack.text_at);
+        self.ack.text_at = now_ms;
+
+        let overhead = if self.timestamps { 12 } else { 0 };
+        let full = self.adv_mss.saturating_sub(overhead);
+        let len = u16::try_from(len).unwrap_or(u16::MAX).min(full);
+        self.ack.rcv_mss = self.ack.rcv_mss.max(len).max(full.min(536)).max(1);
+
+        // The delay follows the time between segments, so that a lone one is acknowledged soon
+        // and a slow stream every other segment.
+        let delay = u32::from(self.ack.delay_ms);
+        let delay = if delay == 0 {
+            least
+        } else if gap <= least / 2 {
+            delay / 2 + least / 2
+        } else if gap < delay {
+            delay / 2 + gap
+        } else {
+            if u128::from(gap) > self.rtt.base(cfg).as_millis() {
+                // A pause: the peer begins from a small window again and waits for us.
+                self.ack.quick = cfg.quick_acks;
+            }
+            delay
+        };
+        self.ack.delay_ms = delay.clamp(least, most) as u8;
+
+        let unacked = self.rcv_nxt.since(self.ack.last_sent);
+        let quick = self.ack.quick > 0 && !self.ack.interactive;
+        self.ack.quick = self.ack.quick.saturating_sub(1);
+        if quick || self.options.quick_ack || unacked >= u32::from(self.ack.rcv_mss) * 2 {
+            self.ack.owed = Owed::Now;
+        } else if self.ack.owed == Owed::No {
+            self.ack.owed = Owed::Delayed;
+            let delay = Duration::from_millis(u64::from(self.ack.delay_ms));
+            self.timers.set(Timer::Ack, now + delay);
+        }
+    }
+
+    /// The delayed acknowledgment's time has come.
+    pub(super) fn ack_due(&mut self, cfg: &Config) {
+        if self.ack.owed == Owed::Delayed {
+            self.ack.owed = Owed::Now;
+            // Nothing came to ride on. Next time wait longer, unless we thought that we answer.
+            if !self.ack.interactive {
+                let most = cfg.ack_delay_max.as_millis().min(250) as u8;
+                self.ack.delay_ms = self.ack.delay_ms.saturating_mul(2).min(most);
+            }
+            self.ack.interactive = false;
+        }
+    }
+
+    /// A segment without text that acknowledges what was received.
+    pub(super) fn ack_plan(&self, now: Instant, rx: &impl RecvBuf) -> Plan {
+        let seq = self.acceptable_seq();
+        let window = self.window_field(rx);
+        Plan {
+            options: self.segment_options(now).emit(),
+            ..Plan::bare(seq, self.rcv_nxt, TcpFlags::ACK, window)
+        }
+    }
+
+    /// SND.NXT, or the window's right edge where the peer took that back: it would not look at
+    /// a segment beyond.
+    fn acceptable_seq(&self) -> SeqNum {
+        let edge = self.snd_una + self.snd_wnd;
+        if self.in_flight() > self.snd_wnd {
+            edge
+        } else {
+            self.snd_nxt
+        }
+    }
+
+    /// Options of a segment after the handshake: timestamps, and SACK blocks if there are any.
+    #[inline]
+    pub(super) fn segment_options(&self, now: Instant) -> TcpOptions {
+        let mut options = TcpOptions::NONE;
+        if self.timestamps {
+            options.timestamps = Some((timestamp(now, self.ts_offset), self.ts_recent));
+        }
+        if self.sack {
+            options.sack = self.sack_blocks();
+        }
+        options
+    }
+
+    /// A challenge ACK, if the connection's limit allows (RFC 5961 §3 to §5, §7).
+    pub(super) fn challenge(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        rx: &impl RecvBuf,
+        reason: Drop,
+    ) -> Effects {
+        let admitted = admit(
+            &mut self.ack.challenges,
+            &mut self.ack.challenge_at,
+            now,
+            cfg.challenge_period,
+            cfg.challenge_acks,
+        );
+        Effects {
+            dropped: Some(reason),
+            ..Effects::answer(admitted.then(|| self.ack_plan(now, rx)))
+        }
+    }
+
+    /// The ACK for a segment outside the window, or too old (RFC 9293 §3.10.7.4, first): one in
+    /// an interval, more if it has text, whose sender may wait for that ACK.
+    pub(super) fn unacceptable(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        seq: SeqNum,
+        end: SeqNum,
+        rx: &impl RecvBuf,
+        reason: Drop,
+    ) -> Effects {
+        let most = if end == seq { 1 } else { cfg.invalid_replies };
+        if end != seq && end.le(self.rcv_nxt) && reason != Drop::Paws {
+            self.note_duplicate(cfg, seq, end);
+        }
+        let admitted = admit(
+            &mut self.ack.replies,
+            &mut self.ack.invalid_at,
+            now,
+            cfg.invalid_interval,
+            most,
+        );
+        Effects {
+            dropped: Some(reason),
+            ..Effects::answer(admitted.then(|| self.ack_plan(now, rx)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limiter_admits_so_many_a_period() {
+        let period = Duration::from_secs(5);
+        let (mut count, mut since) = (0, 0);
+        let mut at = |ms: u64| {
+            let now = Instant::from_millis(ms);
+            admit(&mut count, &mut since, now, period, 2)
+        };
+        let admitted = [100, 200, 300, 5099, 5100, 5101, 5102].map(&mut at);
+        assert_eq!(admitted, [true, true, false, false, true, true, false]);
+    }
 }

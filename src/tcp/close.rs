@@ -1,13 +1,18 @@
-//! The end of a connection (RFC 9293 §3.6, §3.10.4, §3.10.5), and the clock that may bring it.
+//! The end of a connection (RFC 9293 §3.6, §3.10.4, §3.10.5), by either side or by the network.
+//!
+//! Invariant: in CLOSED and TIME-WAIT no timer runs and nothing is sent. Our FIN takes the
+//! number after the last octet queued when it was sent, for good.
 
+use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
-use super::segment::{Effects, Plan};
+use super::segment::{Effects, Gone, Plan, TimeWait};
 use super::seq::SeqNum;
-use super::tcb::Tcb;
+use super::tcb::{State, Tcb};
+use super::timers::Timer;
 use crate::net::ErrorKind;
-use crate::socket::{RecvBuf, SendBuf};
+use crate::wire::TcpFlags;
 use phy::Instant;
 
 impl<C: Congestion> Tcb<C> {
@@ -15,45 +20,141 @@ impl<C: Congestion> Tcb<C> {
     /// still read. Put the socket on the ready list afterwards.
     pub fn shutdown(&mut self, cfg: &Config, now: Instant) {
         let _ = (cfg, now);
+        if self.fin_queued {
+            return;
+        }
+        self.fin_queued = true;
+        self.push_due = true;
+        // SYN-SENT and SYN-RECEIVED: once the connection is open.
+        self.enter_closing_state();
+    }
+
+    /// From a state in which text flows to the one in which our FIN is on its way.
+    pub(super) fn enter_closing_state(&mut self) {
+        self.state = match self.state {
+            State::Established => State::FinWait1,
+            State::CloseWait => State::LastAck,
+            other => other,
+        };
     }
 
     /// The application lets go of the connection, with `unread` octets in the receive buffer:
-    /// like `shutdown` if there are none, else a reset (RFC 9293 §3.6, RFC 2525 §2.17). Nobody
-    /// reads any more: text that comes later is answered with a reset.
+    /// like `shutdown` if there are none, else a reset, which tells the peer that they were not
+    /// read (RFC 9293 §3.6.1, RFC 2525 §2.17). Nobody reads any more: text that comes later is
+    /// answered with a reset. Before the connection is open nothing is sent. Put the socket on
+    /// the ready list afterwards.
     pub fn close(&mut self, cfg: &Config, now: Instant, unread: usize) -> Effects {
-        let _ = (cfg, now, unread);
-        Effects::default()
+        match self.state {
+            State::Closed | State::Listen | State::SynSent => {
+                self.finish();
+                return Effects::closed();
+            }
+            State::TimeWait => return Effects::default(),
+            _ => {}
+        }
+        if unread > 0 && self.state != State::Closing && self.state != State::LastAck {
+            return Effects {
+                answer: self.abort(now),
+                ..Effects::closed()
+            };
+        }
+        self.orphan = true;
+        self.timers.clear(Timer::KeepAlive);
+        self.options.keep_alive = None;
+        self.options.cork = false;
+        self.shutdown(cfg, now);
+        if self.state == State::FinWait2 {
+            self.timers.set(Timer::FinWait2, now + cfg.fin_wait_2);
+        }
+        Effects {
+            ready: true,
+            ..Effects::default()
+        }
     }
 
     /// Ends the connection at once: CLOSED, and the RST to send if the peer knows of the
-    /// connection (RFC 9293 §3.10.5). Also for linger 0.
+    /// connection (RFC 9293 §3.10.5). Also what closing with linger 0 means.
     pub fn abort(&mut self, now: Instant) -> Option<Plan> {
-        let _ = now;
-        None
+        let known = matches!(
+            self.state,
+            State::SynReceived
+                | State::Established
+                | State::FinWait1
+                | State::FinWait2
+                | State::CloseWait
+        );
+        let reset = known.then(|| {
+            let window = self.rcv_wnd() >> (self.rcv_scale & 15);
+            let window = u16::try_from(window).unwrap_or(u16::MAX);
+            let flags = TcpFlags::RST | TcpFlags::ACK;
+            let mut options = self.segment_options(now);
+            options.sack = Default::default();
+            Plan {
+                options: options.emit(),
+                ..Plan::bare(self.snd_nxt, self.rcv_nxt, flags, window)
+            }
+        });
+        if self.state != State::Closed {
+            self.error = Some(TcpError::Aborted);
+        }
+        self.finish();
+        reset
     }
 
-    /// Runs what is due; only changes state.
-    pub fn on_timer(
-        &mut self,
-        cfg: &Config,
-        now: Instant,
-        rx: &mut impl RecvBuf,
-        tx: &mut impl SendBuf,
-    ) -> Effects {
-        let _ = (cfg, now, rx, tx);
-        Effects::default()
+    /// CLOSED: nothing is sent or waited for any more.
+    pub(super) fn finish(&mut self) {
+        self.state = State::Closed;
+        self.quiet();
     }
 
-    /// The application read: should the peer be told of the wider window? Then the socket
-    /// belongs on the ready list.
-    pub fn on_read(&mut self, cfg: &Config, now: Instant, rx: &impl RecvBuf) -> bool {
-        let _ = (cfg, now, rx);
-        false
+    fn quiet(&mut self) {
+        self.timers.clear_all();
+        self.ack.owed = Owed::No;
+        self.syn_due = false;
+        self.probe_due = false;
+        self.loss = Default::default();
+        self.reassembly.gaps.clear();
+        self.reassembly.gaps.trim();
+        self.scoreboard.clear();
+        self.scoreboard.ranges.trim();
+    }
+
+    /// Is our FIN acknowledged?
+    pub(super) fn fin_acknowledged(&self) -> bool {
+        self.fin_sent && self.snd_una == self.snd_nxt
+    }
+
+    /// Our FIN is acknowledged, the peer's has not come.
+    pub(super) fn enter_fin_wait_2(&mut self, cfg: &Config, now: Instant) {
+        self.state = State::FinWait2;
+        if self.orphan {
+            self.timers.set(Timer::FinWait2, now + cfg.fin_wait_2);
+        }
+    }
+
+    /// Both FINs are acknowledged, or the peer's is by `answer`.
+    pub(super) fn enter_time_wait(&mut self, answer: Option<Plan>) -> Effects {
+        let window = self.rcv_wnd() >> (self.rcv_scale & 15);
+        self.state = State::TimeWait;
+        self.quiet();
+        Effects {
+            answer,
+            news: true,
+            gone: Gone::TimeWait(TimeWait {
+                snd_nxt: self.snd_nxt,
+                rcv_nxt: self.rcv_nxt,
+                window: u16::try_from(window).unwrap_or(u16::MAX),
+                ts_recent: self.timestamps.then_some(self.ts_recent),
+                ts_offset: self.ts_offset,
+            }),
+            ..Effects::default()
+        }
     }
 
     /// An ICMP error quoted a segment of this connection that began at `quoted`; `local` if our
-    /// own link layer says so. False: it stands not the test of RFC 5927 §4 and is to be
-    /// ignored.
+    /// own link layer says so. False: it does not stand the test of RFC 5927 §4 and is to be
+    /// ignored. For a packet too big, the path MTU is to be learned before, so that
+    /// `next_segment` is given less room.
     pub fn icmp_error(
         &mut self,
         cfg: &Config,
@@ -62,11 +163,37 @@ impl<C: Congestion> Tcb<C> {
         quoted: SeqNum,
         local: bool,
     ) -> (bool, Effects) {
-        let _ = (cfg, now, kind, quoted, local);
-        (false, Effects::default())
-    }
-
-    pub(super) fn fail(&mut self, error: TcpError) {
+        let _ = (cfg, now);
+        // RFC 5927 §4.1: only what is in flight can have caused an error. Probes and pure ACKs
+        // of ours can as well, but then it tells nothing worth the risk.
+        let mine = quoted.ge(self.snd_una) && quoted.lt(self.snd_nxt);
+        let mine = mine || local && self.syn_due;
+        if matches!(self.state, State::Closed | State::Listen | State::TimeWait) || !mine {
+            return (false, Effects::default());
+        }
+        let error = match kind {
+            ErrorKind::PacketTooBig(_) => {
+                let effects = Effects {
+                    ready: true,
+                    ..Effects::default()
+                };
+                return (true, effects);
+            }
+            ErrorKind::PortUnreachable | ErrorKind::ProtocolUnreachable => TcpError::Refused,
+            ErrorKind::NetUnreachable => TcpError::NetUnreachable,
+            ErrorKind::HostUnreachable | ErrorKind::Prohibited | ErrorKind::SourceRouteFailed => {
+                TcpError::HostUnreachable
+            }
+            // Soft in every state (RFC 1122 §4.2.3.9), and telling nothing about the host.
+            _ => return (true, Effects::default()),
+        };
+        if self.state != State::SynSent {
+            // Hard errors are soft once the peer has answered (RFC 5927 §5.2).
+            self.soft_error = Some(error);
+            return (true, Effects::default());
+        }
         self.error = Some(error);
+        self.finish();
+        (true, Effects::closed())
     }
 }

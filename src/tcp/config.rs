@@ -36,6 +36,8 @@ pub struct Config {
 
     /// RTO before the first sample (RFC 6298 §2.1).
     pub rto_initial: Duration,
+    /// RTO of a connection whose SYN was repeated and that has no sample (RFC 6298 §5.7).
+    pub rto_fallback: Duration,
     /// Least that is added to the smoothed round trip to get the RTO.
     pub rto_min: Duration,
     /// Longest RTO (RFC 6298 §2.5 allows 60 s or more).
@@ -67,8 +69,6 @@ pub struct Config {
     pub invalid_interval: Duration,
     /// Replies to segments with text outside the window, within `invalid_interval`.
     pub invalid_replies: u8,
-    /// Out-of-order ranges remembered; the farthest is dropped for a nearer one.
-    pub reorder_ranges: usize,
 
     /// Time in FIN-WAIT-2 after the application has let go.
     pub fin_wait_2: Duration,
@@ -94,6 +94,7 @@ impl Default for Config {
             mss_floor: 48,
             mss_default: 536,
             rto_initial: Duration::from_secs(1),
+            rto_fallback: Duration::from_secs(3),
             rto_min: Duration::from_millis(200),
             rto_max: Duration::from_secs(120),
             syn_retries: 5,
@@ -108,7 +109,6 @@ impl Default for Config {
             challenge_period: Duration::from_secs(5),
             invalid_interval: Duration::from_millis(500),
             invalid_replies: 64,
-            reorder_ranges: 128,
             fin_wait_2: Duration::from_secs(60),
             time_wait: Duration::from_secs(60),
             trim_after: Duration::from_secs(1),

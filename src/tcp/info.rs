@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use super::tcb::State;
+use super::congestion::Congestion;
+use super::tcb::{State, Tcb};
 
 /// A snapshot of one connection's numbers, as `TCP_INFO` gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,4 +56,36 @@ pub struct TcpInfo {
     pub segs_in: u32,
     /// Segments sent; a train counts as its segments.
     pub segs_out: u32,
+}
+
+impl<C: Congestion> Tcb<C> {
+    /// The connection's numbers now. `cfg` is what every call gets.
+    pub fn info(&self, cfg: &super::Config) -> TcpInfo {
+        TcpInfo {
+            state: self.state,
+            rto: self.rtt.rto(cfg),
+            srtt: self.rtt.smoothed(),
+            rttvar: self.rtt.deviation(),
+            min_rtt: self.rtt.least(),
+            cwnd: self.cc.window(),
+            ssthresh: self.cc.threshold(),
+            in_flight: self.pipe(),
+            unacked: self.in_flight(),
+            sacked: self.scoreboard.octets,
+            retries: self.rtt.backoff().max(self.probes),
+            retransmits: self.counts.retransmits,
+            snd_mss: self.mss,
+            rcv_mss: self.ack.rcv_mss,
+            adv_mss: self.adv_mss,
+            snd_wnd: self.snd_wnd,
+            rcv_wnd: self.rcv_wnd(),
+            window_scales: self.scaling.then_some((self.snd_scale, self.rcv_scale)),
+            timestamps: self.timestamps,
+            sack: self.sack,
+            bytes_acked: self.counts.acked,
+            bytes_received: self.counts.received,
+            segs_in: self.counts.segs_in,
+            segs_out: self.counts.segs_out,
+        }
+    }
 }

@@ -1,10 +1,23 @@
-//! Opening (RFC 9293 §3.5): what SYNs offer and agree on.
+//! Opening (RFC 9293 §3.5, §3.10.7.3): what SYNs offer and agree on, and SYN-SENT.
+//!
+//! Invariant: no option is used that both SYNs did not carry. The helpers for SYN-ACKs are for
+//! listeners too.
 
+use core::time::Duration;
+
+use super::ack::Owed;
 use super::config::Config;
-use super::congestion::Congestion;
+use super::congestion::{Congestion, Loss};
+use super::error::TcpError;
+use super::rtt::Rtt;
+use super::segment::{Effects, Plan, Segment, timestamp};
+use super::seq::SeqNum;
 use super::tcb::{Peer, State, Tcb};
 use super::timers::Timer;
-use crate::wire::TcpOptions;
+use super::window;
+use crate::error::Drop;
+use crate::socket::{RecvBuf, SendBuf};
+use crate::wire::{TcpFlags, TcpOptions};
 use phy::Instant;
 
 impl Peer {
@@ -28,7 +41,8 @@ impl Peer {
     }
 }
 
-/// Options of our SYN. `timestamp` is our clock (see [`timestamp`](super::timestamp)).
+/// Options of our SYN. `scale` is [`window::scale`], `timestamp` our clock (see
+/// [`timestamp`](super::timestamp())).
 pub fn syn_options(cfg: &Config, adv_mss: u16, scale: u8, timestamp: u32) -> TcpOptions {
     TcpOptions {
         mss: Some(adv_mss),
@@ -51,6 +65,114 @@ pub fn syn_ack_options(peer: &Peer, adv_mss: u16, scale: u8, timestamp: u32) -> 
 }
 
 impl<C: Congestion> Tcb<C> {
+    /// A segment in SYN-SENT (RFC 9293 §3.10.7.3).
+    pub(super) fn receive_syn_sent(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        rx: &mut impl RecvBuf,
+        tx: &mut impl SendBuf,
+    ) -> Effects {
+        let flags = segment.flags;
+        // First: the ACK bit. Only our SYN can be acknowledged.
+        let acked = segment.ack == self.snd_nxt && self.snd_nxt != self.iss;
+        if flags.ack() && !acked {
+            let reset = Plan::bare(segment.ack, SeqNum(0), TcpFlags::RST, 0);
+            return Effects {
+                dropped: Some(Drop::BadSegment),
+                ..Effects::answer((!flags.rst()).then_some(reset))
+            };
+        }
+        // Second: RST.
+        if flags.rst() {
+            if !flags.ack() {
+                return Effects::drop(Drop::BadSegment);
+            }
+            self.error = Some(TcpError::Refused);
+            self.finish();
+            return Effects::closed();
+        }
+        // Fourth: SYN; without it the segment says nothing.
+        if !flags.syn() {
+            return Effects::drop(Drop::BadSegment);
+        }
+        // The offered window, whose width was kept until its place is known.
+        let offered = self.rcv_wnd();
+        self.irs = segment.seq;
+        self.rcv_nxt = segment.seq + 1;
+        self.rcv_adv = self.rcv_nxt + offered;
+        self.ack.last_sent = self.rcv_nxt;
+        self.agree(cfg, now, &Peer::of_syn(cfg, &segment.options));
+        // The window of a SYN is not scaled (RFC 7323 §2.2).
+        self.snd_wnd = u32::from(segment.window);
+        self.max_wnd = self.snd_wnd;
+        self.snd_wl1 = segment.seq;
+        self.snd_wl2 = segment.ack;
+        self.heard_at = now;
+        if !flags.ack() {
+            // SYNs crossed (RFC 9293 §3.5, figure 8). Text in the SYN is not stored, so it is
+            // not acknowledged and will come again.
+            self.state = State::SynReceived;
+            self.syn_due = true;
+            self.snd_wl2 = self.iss;
+            return Effects {
+                ready: true,
+                news: true,
+                ..Effects::default()
+            };
+        }
+        let echo = segment.options.timestamps.filter(|_| self.timestamps);
+        self.syn_acknowledged(cfg, now, segment, echo.map(|(_, echo)| echo));
+        self.ack.owed = Owed::Now;
+        let mut effects = Effects {
+            ready: true,
+            news: true,
+            ..Effects::default()
+        };
+        if segment.len() > 1 {
+            // Text or FIN came with the SYN: they are processed as in ESTABLISHED.
+            let rest = Segment {
+                seq: segment.seq + 1,
+                flags: flags.without(TcpFlags::SYN),
+                // Its window counts already, and was not scaled.
+                window: u16::try_from(self.snd_wnd >> self.snd_scale).unwrap_or(u16::MAX),
+                ..*segment
+            };
+            let window = self.snd_wnd;
+            let more = self.receive(cfg, now, &rest, rx, tx);
+            self.counts.segs_in = self.counts.segs_in.wrapping_sub(1);
+            self.snd_wnd = window;
+            effects.answer = more.answer;
+            effects.gone = more.gone;
+        }
+        effects
+    }
+
+    /// Our SYN is acknowledged: ESTABLISHED, or what the application asked for since.
+    pub(super) fn syn_acknowledged(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        echo: Option<u32>,
+    ) {
+        let repeated = self.rtt.backoff() > 0;
+        self.sample_rtt(now, segment.ack, echo, 1);
+        if repeated && self.rtt.smoothed().is_none() {
+            // RFC 6298 §5.7: nobody knows how long it takes, but more than the timer had.
+            self.rtt = Rtt::pessimist();
+        }
+        self.rtt.progress();
+        self.snd_una = segment.ack;
+        self.syn_due = false;
+        self.establish(cfg, now);
+        if repeated {
+            // A SYN was lost: one segment to begin with (RFC 5681 §3.1).
+            self.cc.on_loss(now, Loss::Repeated, 0);
+        }
+    }
+
     /// Takes over what the peer's SYN agreed to.
     pub(super) fn agree(&mut self, cfg: &Config, now: Instant, peer: &Peer) {
         self.peer_mss = peer.mss;
@@ -64,16 +186,25 @@ impl<C: Congestion> Tcb<C> {
             // Either both sides scale or none does (RFC 7323 §2.2).
             self.rcv_scale = 0;
         }
-        let _ = cfg;
+        // What we can receive is the best guess at what the path carries both ways.
+        let whole = peer.mss.min(self.adv_mss).max(cfg.mss_floor).max(48);
+        self.mss = whole.saturating_sub(if self.timestamps { 12 } else { 0 });
     }
 
     /// Enters ESTABLISHED.
     pub(super) fn establish(&mut self, cfg: &Config, now: Instant) {
-        let _ = cfg;
         self.state = State::Established;
+        self.cc = C::new(now, self.mss);
+        self.small_end = self.snd_una;
+        self.flight_end = self.snd_una;
+        self.stalled_at = now;
         self.heard_at = now;
         self.timers.clear(Timer::Retransmit);
+        self.timers.set(Timer::Trim, now + cfg.trim_after);
         self.arm_keep_alive(now);
+        if self.fin_queued {
+            self.enter_closing_state();
+        }
     }
 
     /// Starts watching for an idle peer, if the application wants it.
@@ -82,8 +213,34 @@ impl<C: Congestion> Tcb<C> {
             && self.state.is_synchronized()
             && !self.timers.is_set(Timer::KeepAlive)
         {
-            let idle = core::time::Duration::from_secs(u64::from(keep.idle.max(1)));
+            let idle = Duration::from_secs(u64::from(keep.idle.max(1)));
             self.timers.set(Timer::KeepAlive, now + idle);
         }
+    }
+
+    /// The SYN, or the SYN-ACK of a simultaneous open, if one is due.
+    pub(super) fn syn_plan(&self, cfg: &Config, now: Instant, rx: &impl RecvBuf) -> Option<Plan> {
+        if !self.syn_due {
+            return None;
+        }
+        let ticks = timestamp(now, self.ts_offset);
+        let (flags, ack, options) = if self.state == State::SynSent {
+            let options = syn_options(cfg, self.adv_mss, self.rcv_scale, ticks);
+            (TcpFlags::SYN, SeqNum(0), options)
+        } else {
+            let peer = Peer {
+                mss: self.peer_mss,
+                window_scale: self.scaling.then_some(self.snd_scale),
+                sack: self.sack,
+                timestamp: self.timestamps.then_some(self.ts_recent),
+            };
+            let options = syn_ack_options(&peer, self.adv_mss, self.rcv_scale, ticks);
+            (TcpFlags::SYN | TcpFlags::ACK, self.rcv_nxt, options)
+        };
+        let window = window::of_syn(rx.capacity());
+        Some(Plan {
+            options: options.emit(),
+            ..Plan::bare(self.iss, ack, flags, window)
+        })
     }
 }

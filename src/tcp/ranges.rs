@@ -1,4 +1,4 @@
-//! Ranges of sequence numbers: what came out of order, and what the peer says did.
+//! Sorted ranges of sequence numbers: what the peer reported.
 //!
 //! Invariant: ranges are disjoint, not adjacent, sorted, at most [`Ranges::CAPACITY`] many and
 //! all within 2^31 octets; memory is taken with the first range and kept until
@@ -138,34 +138,6 @@ impl Ranges {
         self.len = len.saturating_sub(count) as u8;
     }
 
-    /// Takes the range that begins at or before `seq` and reaches past it; gives its end.
-    pub fn take_reached(&mut self, seq: SeqNum) -> Option<SeqNum> {
-        let mut end = None;
-        while let Some(&(lo, hi)) = self.as_slice().first() {
-            if lo.gt(end.unwrap_or(seq)) {
-                break;
-            }
-            if hi.gt(seq) {
-                end = Some(hi);
-            }
-            self.remove_first(1);
-        }
-        end
-    }
-
-    /// The range that holds `seq`.
-    pub fn find(&self, seq: SeqNum) -> Option<Range> {
-        self.as_slice()
-            .iter()
-            .copied()
-            .find(|r| r.0.le(seq) && r.1.gt(seq))
-    }
-
-    /// Is all of `lo..hi` in one range?
-    pub fn covers(&self, lo: SeqNum, hi: SeqNum) -> bool {
-        self.find(lo).is_some_and(|r| r.1.ge(hi))
-    }
-
     /// The first gap in `from..to`, and where it ends.
     pub fn gap(&self, from: SeqNum, to: SeqNum) -> Option<Range> {
         let mut at = from;
@@ -257,18 +229,5 @@ mod tests {
         assert!(ranges.insert(BASE, BASE + 5, 3).is_some());
         let kept: Vec<_> = ranges.as_slice().iter().map(|r| r.0.since(BASE)).collect();
         assert_eq!(kept, [0, 20, 40]);
-    }
-
-    #[test]
-    fn what_is_reached_comes_out() {
-        let mut ranges = Ranges::default();
-        ranges.insert(BASE + 10, BASE + 20, 8);
-        ranges.insert(BASE + 30, BASE + 40, 8);
-        assert_eq!(ranges.take_reached(BASE + 9), None);
-        assert_eq!(ranges.take_reached(BASE + 12), Some(BASE + 20));
-        assert_eq!(ranges.take_reached(BASE + 50), None);
-        assert!(ranges.is_empty());
-        ranges.trim();
-        assert!(ranges.as_slice().is_empty());
     }
 }

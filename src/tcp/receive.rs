@@ -1,11 +1,46 @@
-//! Segments of an existing connection (RFC 9293 §3.10.7.4).
+//! Segments of an existing connection, checked in the order of RFC 9293 §3.10.7.4.
+//!
+//! Invariant: RCV.NXT moves over octets the receive buffer has stored, and over nothing else but
+//! SYN and FIN; a segment that fails a check changes nothing beyond counters and limiters.
+//! Called by the shell, with the connection's own buffers.
 
+use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
-use super::segment::{Effects, Segment};
-use super::tcb::Tcb;
+use super::error::TcpError;
+use super::recovery::Mode;
+use super::segment::{Effects, Gone, Plan, Segment, reset_for};
+use super::seq::SeqNum;
+use super::tcb::{State, Tcb};
+use super::timers::Timer;
+use crate::error::Drop;
 use crate::socket::{RecvBuf, SendBuf};
+use crate::wire::TcpFlags;
 use phy::Instant;
+
+impl Effects {
+    pub(super) fn drop(reason: Drop) -> Self {
+        Self {
+            dropped: Some(reason),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn answer(plan: Option<Plan>) -> Self {
+        Self {
+            answer: plan,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn closed() -> Self {
+        Self {
+            news: true,
+            gone: Gone::Closed,
+            ..Self::default()
+        }
+    }
+}
 
 impl<C: Congestion> Tcb<C> {
     /// A segment of this connection arrived. `rx` and `tx` are the connection's own buffers.
@@ -17,7 +52,351 @@ impl<C: Congestion> Tcb<C> {
         rx: &mut impl RecvBuf,
         tx: &mut impl SendBuf,
     ) -> Effects {
-        let _ = (cfg, now, segment, rx, tx);
-        Effects::default()
+        self.counts.segs_in = self.counts.segs_in.wrapping_add(1);
+        match self.state {
+            State::Established => {
+                if let Some(effects) = self.predicted(cfg, now, segment, rx, tx) {
+                    return effects;
+                }
+            }
+            State::Closed | State::Listen => return Effects::answer(reset_for(segment)),
+            // The TIME-WAIT table answers for it.
+            State::TimeWait => return Effects::drop(Drop::BadSegment),
+            State::SynSent => return self.receive_syn_sent(cfg, now, segment, rx, tx),
+            _ => {}
+        }
+        self.checked(cfg, now, segment, rx, tx)
+    }
+
+    /// Header prediction: the next segment in order of an undisturbed connection, with text or
+    /// with an acknowledgment or both. `None` leaves everything to the long way.
+    #[inline]
+    fn predicted(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        rx: &mut impl RecvBuf,
+        tx: &mut impl SendBuf,
+    ) -> Option<Effects> {
+        let plain = segment.flags.without(TcpFlags::PSH) == TcpFlags::ACK
+            && segment.seq == self.rcv_nxt
+            && self.loss.mode == Mode::Open
+            && self.loss.dup_acks == 0
+            && self.reassembly.gaps.is_empty()
+            && segment.options.sack.is_empty()
+            && self.scoreboard.ranges.is_empty()
+            && !self.fin_seen
+            && !self.orphan;
+        let advance = segment.ack.since(self.snd_una);
+        let len = segment.payload.len();
+        if !plain
+            || advance > self.in_flight()
+            || (advance == 0 && len == 0)
+            || len > self.rcv_wnd() as usize
+        {
+            return None;
+        }
+        let echo = match (self.timestamps, segment.options.timestamps) {
+            (true, Some((value, echo))) => {
+                if (value.wrapping_sub(self.ts_recent) as i32) < 0 {
+                    return None;
+                }
+                self.take_timestamp(now, segment.seq, value);
+                Some(echo)
+            }
+            (true, None) => return None,
+            (false, _) => None,
+        };
+        self.heard(cfg, now);
+        let mut effects = Effects::default();
+        if advance > 0 {
+            self.advance(cfg, now, segment.ack, echo, tx);
+            effects.news = true;
+        }
+        // It is the latest there is, so its window counts (RFC 9293 §3.10.7.4, fifth).
+        self.take_window(segment);
+        if len > 0 {
+            effects.news |= self.text_in_order(cfg, now, segment.payload, rx);
+        }
+        effects.ready = self.wants_to_send(tx);
+        Some(effects)
+    }
+
+    /// The long way: RFC 9293 §3.10.7.4 step by step.
+    fn checked(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        rx: &mut impl RecvBuf,
+        tx: &mut impl SendBuf,
+    ) -> Effects {
+        let (mut seq, mut flags) = (segment.seq, segment.flags);
+        if self.state == State::SynReceived && flags.syn() && flags.ack() && seq == self.irs {
+            // The SYN-ACK of a simultaneous open (RFC 9293 §3.5, figure 8): its SYN came before,
+            // so the segment is trimmed to what follows it.
+            seq += 1;
+            flags = flags.without(TcpFlags::SYN);
+        }
+        let len = (segment.payload.len() as u32)
+            .wrapping_add(u32::from(flags.syn()))
+            .wrapping_add(u32::from(flags.fin()));
+        let end = seq + len;
+
+        let stamp = segment.options.timestamps.filter(|_| self.timestamps);
+        if self.timestamps && stamp.is_none() && !flags.rst() && cfg.require_timestamps {
+            // RFC 7323 §3.2: dropped in silence.
+            return Effects::drop(Drop::BadSegment);
+        }
+        // PAWS goes first (RFC 7323 §5.3 R1); a RST is exempt (§5.2).
+        if let Some((value, _)) = stamp
+            && !flags.rst()
+            && self.is_old(cfg, now, value)
+        {
+            return self.unacceptable(cfg, now, seq, end, rx, Drop::Paws);
+        }
+
+        // First: the sequence number.
+        if !self.acceptable(seq, len) {
+            return if flags.rst() {
+                Effects::drop(Drop::OutOfWindow)
+            } else if flags.syn() {
+                // RFC 5961 §4.2: whatever its sequence number.
+                self.challenge(cfg, now, rx, Drop::OutOfWindow)
+            } else {
+                self.unacceptable(cfg, now, seq, end, rx, Drop::OutOfWindow)
+            };
+        }
+
+        // Second: RST (RFC 5961 §3.2).
+        if flags.rst() {
+            return if seq == self.rcv_nxt {
+                self.reset()
+            } else {
+                self.challenge(cfg, now, rx, Drop::BadSegment)
+            };
+        }
+
+        // Fourth: SYN (RFC 5961 §4.2).
+        if flags.syn() {
+            return self.challenge(cfg, now, rx, Drop::BadSegment);
+        }
+
+        // Fifth: ACK.
+        if !flags.ack() {
+            return Effects::drop(Drop::BadSegment);
+        }
+        if self.state == State::SynReceived {
+            if segment.ack != self.snd_nxt {
+                let reset = Plan::bare(segment.ack, SeqNum(0), TcpFlags::RST, 0);
+                return Effects {
+                    dropped: Some(Drop::BadSegment),
+                    ..Effects::answer(Some(reset))
+                };
+            }
+            self.syn_acknowledged(cfg, now, segment, stamp.map(|(_, echo)| echo));
+        } else if segment.ack.gt(self.snd_nxt) || segment.ack.lt(self.snd_una - self.max_wnd) {
+            // RFC 5961 §5.2. An acknowledgment of what was never sent also gets an ACK by
+            // RFC 9293; both count against the same limit.
+            return self.challenge(cfg, now, rx, Drop::BadSegment);
+        }
+        if let Some((value, _)) = stamp
+            && (value.wrapping_sub(self.ts_recent) as i32) >= 0
+        {
+            self.take_timestamp(now, seq, value);
+        }
+        self.heard(cfg, now);
+        let before = (self.state, tx.queued());
+        self.acknowledge(cfg, now, segment, stamp.map(|(_, echo)| echo), tx);
+        if self.fin_acknowledged() {
+            match self.state {
+                State::FinWait1 => self.enter_fin_wait_2(cfg, now),
+                State::Closing => return self.enter_time_wait(None),
+                State::LastAck => {
+                    self.finish();
+                    return Effects::closed();
+                }
+                _ => {}
+            }
+        }
+        let mut effects = Effects::default();
+
+        // Sixth: URG. Urgent octets are octets in line (RFC 6093 §6); the pointer is not read.
+
+        // Seventh: text. Eighth: FIN.
+        let text_end = seq + segment.payload.len() as u32;
+        if self.orphan && self.state.receives() && text_end.gt(self.rcv_nxt) {
+            // Nobody will read it (RFC 9293 §3.6.1, RFC 2525 §2.17).
+            let reset = self.abort(now);
+            return Effects {
+                answer: reset,
+                ..Effects::closed()
+            };
+        }
+        if len > 0 && self.state.receives() {
+            let nxt = self.rcv_nxt;
+            let out_of_order = seq.gt(nxt);
+            self.text(cfg, now, seq, segment.payload, flags.fin(), rx);
+            if self.fin_seen && self.rcv_nxt == self.fin_at {
+                if let Some(gone) = self.fin(now, rx) {
+                    return gone;
+                }
+            } else if out_of_order {
+                // RFC 5681 §4.2: at once, so that the sender counts every one of them.
+                effects.answer = Some(self.ack_plan(now, rx));
+            }
+            effects.news = self.rcv_nxt != nxt;
+        } else if len > 0 {
+            self.ack.owed = Owed::Now;
+        }
+        effects.news |= before != (self.state, tx.queued());
+        effects.ready = match effects.answer {
+            Some(_) => self.has_work(tx),
+            None => self.wants_to_send(tx),
+        };
+        effects
+    }
+
+    /// Does some of the segment lie in the window (RFC 9293 §3.10.7.4, first)? At the right edge
+    /// a segment without text is accepted too: a peer that filled the window acknowledges from
+    /// there. Of one that begins at RCV.NXT the acknowledgment counts even if the window is zero.
+    fn acceptable(&self, seq: SeqNum, len: u32) -> bool {
+        if len == 0 {
+            seq.ge(self.rcv_nxt) && seq.le(self.rcv_adv)
+        } else {
+            (seq + len).gt(self.rcv_nxt) && (seq.lt(self.rcv_adv) || seq == self.rcv_nxt)
+        }
+    }
+
+    /// Is a timestamp older than TS.Recent, and that not outdated (RFC 7323 §5.3, §5.5)?
+    fn is_old(&self, cfg: &Config, now: Instant, value: u32) -> bool {
+        let age = (now.secs() as u32).wrapping_sub(self.ts_recent_at);
+        (value.wrapping_sub(self.ts_recent) as i32) < 0
+            && u64::from(age) <= cfg.timestamp_lifetime.as_secs()
+    }
+
+    /// TS.Recent from a segment that reaches back to the last acknowledgment (RFC 7323 §4.3).
+    #[inline]
+    fn take_timestamp(&mut self, now: Instant, seq: SeqNum, value: u32) {
+        if seq.le(self.ack.last_sent) {
+            self.ts_recent = value;
+            self.ts_recent_at = now.secs() as u32;
+        }
+    }
+
+    /// The peer lives.
+    #[inline]
+    fn heard(&mut self, cfg: &Config, now: Instant) {
+        self.heard_at = now;
+        self.probes = 0;
+        if !self.timers.is_set(Timer::Trim) {
+            self.timers.set(Timer::Trim, now + cfg.trim_after);
+        }
+    }
+
+    /// Text that begins at RCV.NXT while nothing is out of order. True if some was stored.
+    #[inline]
+    fn text_in_order(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        text: &[u8],
+        rx: &mut impl RecvBuf,
+    ) -> bool {
+        let stored = rx.write(0, text).min(text.len());
+        rx.commit(stored);
+        self.rcv_nxt += stored as u32;
+        self.counts.received = self.counts.received.wrapping_add(stored as u64);
+        self.text_arrived(cfg, now, text.len());
+        if stored < text.len() {
+            self.ack.owed = Owed::Now;
+        }
+        stored > 0
+    }
+
+    /// Stores text, in order or not, as far as window and buffer take it, and notes a FIN
+    /// behind it.
+    fn text(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        seq: SeqNum,
+        text: &[u8],
+        fin: bool,
+        rx: &mut impl RecvBuf,
+    ) {
+        let text_end = seq + text.len() as u32;
+        // Trim to the window on both sides.
+        let old = self.rcv_nxt.saturating_since(seq) as usize;
+        let from = seq.max(self.rcv_nxt);
+        let room = self.rcv_adv.saturating_since(from) as usize;
+        let fresh = text.get(old.min(text.len())..).unwrap_or(&[]);
+        let fitting = fresh.get(..room.min(fresh.len())).unwrap_or(&[]);
+        let is_last = (self.rcv_nxt + self.reassembly.gaps.end()).le(text_end);
+        if fin && text_end.le(self.rcv_adv) && !self.fin_seen && is_last {
+            self.fin_seen = true;
+            self.fin_at = text_end;
+        }
+        if old > 0 {
+            self.note_duplicate(cfg, seq, self.rcv_nxt.min(text_end));
+        }
+        // Nothing lies behind a FIN.
+        let fitting = if self.fin_seen {
+            let most = self.fin_at.saturating_since(from) as usize;
+            fitting.get(..most.min(fitting.len())).unwrap_or(&[])
+        } else {
+            fitting
+        };
+        let filled_gap = !self.reassembly.gaps.is_empty();
+        if !fitting.is_empty() {
+            let offset = from.since(self.rcv_nxt) as usize;
+            let stored = rx.write(offset, fitting).min(fitting.len()) as u32;
+            if offset == 0 {
+                let octets = self.reassembly.gaps.advance(stored);
+                rx.commit(octets as usize);
+                self.rcv_nxt += octets;
+                self.counts.received = self.counts.received.wrapping_add(u64::from(octets));
+            } else if stored > 0 {
+                self.out_of_order(cfg, offset as u32, stored);
+            }
+            self.text_arrived(cfg, now, fitting.len());
+        }
+        // At once: out of order, a gap filled, twice, beyond the window, or a FIN
+        // (RFC 5681 §4.2, RFC 9293 §3.10.7.4).
+        let all = !fitting.is_empty() && fitting.len() == fresh.len();
+        if !all || filled_gap || fin || old > 0 || from.gt(self.rcv_nxt) {
+            self.ack.owed = Owed::Now;
+        }
+    }
+
+    /// The peer's FIN is next (RFC 9293 §3.10.7.4, eighth). `Some` if that ends the connection.
+    fn fin(&mut self, now: Instant, rx: &impl RecvBuf) -> Option<Effects> {
+        self.fin_seen = false;
+        self.rcv_nxt += 1;
+        self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
+        self.reassembly.gaps.clear();
+        self.reassembly.duplicate = None;
+        self.ack.owed = Owed::Now;
+        match self.state {
+            State::Established => self.state = State::CloseWait,
+            // Our FIN is not acknowledged yet, else the state were FIN-WAIT-2 by now.
+            State::FinWait1 => self.state = State::Closing,
+            State::FinWait2 => return Some(self.enter_time_wait(Some(self.ack_plan(now, rx)))),
+            _ => {}
+        }
+        None
+    }
+
+    /// A valid RST (RFC 9293 §3.10.7.4, second).
+    fn reset(&mut self) -> Effects {
+        match self.state {
+            // The SYN of an active open was answered with a SYN, and then with this.
+            State::SynReceived => self.error = Some(TcpError::Refused),
+            State::Closing | State::LastAck | State::TimeWait => {}
+            _ => self.error = Some(TcpError::Reset),
+        }
+        self.finish();
+        Effects::closed()
     }
 }

@@ -1,10 +1,16 @@
-//! Loss: noticing it and repeating what was lost (RFC 5681 §3.2, RFC 6582, RFC 6675, RFC 6298
+//! Loss: noticing it and deciding what to repeat (RFC 5681 §3.2, RFC 6582, RFC 6675, RFC 6298
 //! §5.4 to §5.7).
 //!
-//! Invariant: `high_rxt` and `lost_to` lie in SND.UNA..=SND.NXT; an octet is retransmitted at
-//! most once for each loss event, and never after the peer reported it received.
+//! Invariant: outside [`Mode::Open`], `high_rxt` and `lost_to` lie in SND.UNA..=SND.NXT; an octet
+//! is retransmitted at most once for each loss event, and never while the peer reports it
+//! received. Octets are counted as in flight when sent, and no more once they were acknowledged,
+//! reported, or held to be lost ("pipe", RFC 6675 §4).
 
+use super::config::Config;
+use super::congestion::{Congestion, Loss};
 use super::seq::SeqNum;
+use super::tcb::Tcb;
+use phy::Instant;
 
 /// What the sender is doing about losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,8 +37,188 @@ pub struct Recovery {
     pub(super) recover: SeqNum,
     /// Octets before this that were not reported received are held to be lost.
     pub(super) lost_to: SeqNum,
-    /// Octets before this were retransmitted, or need not be, in this loss event.
+    /// Octets before this were retransmitted in this loss event, or need not be.
     pub(super) high_rxt: SeqNum,
-    /// Octets that may be sent in fast recovery: as many as left the network.
+    /// Octets that may be sent in fast recovery: as many as left the network (the conservation
+    /// bound of RFC 6937 §3), so that no acknowledgment causes a burst.
     pub(super) credit: u32,
+}
+
+impl<C: Congestion> Tcb<C> {
+    /// Octets in flight: RFC 6675 §4 SetPipe. Without SACK each duplicate acknowledgment stands
+    /// for one segment that left, which is what RFC 5681 §3.2 does by inflating the window, and
+    /// RFC 3042 (limited transmit) by looking away.
+    #[inline]
+    pub(super) fn pipe(&self) -> u32 {
+        let left = self.scoreboard.octets.max(self.loss.dup_octets);
+        let held = self.in_flight().saturating_sub(left);
+        if self.loss.mode == Mode::Open {
+            return held;
+        }
+        let lost = self.unreported_before(self.loss.lost_to);
+        let repeated = self.unreported_before(self.loss.high_rxt);
+        held.saturating_sub(lost).saturating_add(repeated)
+    }
+
+    /// Octets from SND.UNA to `to` that the peer has not reported.
+    fn unreported_before(&self, to: SeqNum) -> u32 {
+        let all = to.saturating_since(self.snd_una);
+        all.saturating_sub(self.scoreboard.ranges.octets_in(self.snd_una, to))
+    }
+
+    /// SND.UNA moved by `acked` octets.
+    #[inline]
+    pub(super) fn recovery_advance(&mut self, acked: u32) {
+        if !self.scoreboard.ranges.is_empty() {
+            self.scoreboard.advance(self.snd_una);
+        }
+        self.loss.dup_acks = 0;
+        if self.loss.mode == Mode::Open {
+            self.loss.dup_octets = 0;
+            return;
+        }
+        if self.recovered() {
+            self.leave_recovery();
+            return;
+        }
+        self.loss.high_rxt = self.loss.high_rxt.max(self.snd_una);
+        self.loss.lost_to = self.loss.lost_to.max(self.snd_una);
+        if self.loss.mode == Mode::Fast && !self.sack {
+            // A partial acknowledgment: the segment after it is lost too (RFC 6582 §3.2 step 3).
+            // What else it covers arrived, and caused duplicates counted before.
+            let mss = u32::from(self.mss);
+            let counted = acked.saturating_sub(mss);
+            self.loss.dup_octets = self.loss.dup_octets.saturating_sub(counted);
+            self.loss.high_rxt = self.snd_una;
+            self.loss.lost_to = (self.snd_una + mss).min(self.snd_nxt);
+            self.loss.credit = self.loss.credit.max(mss);
+        }
+    }
+
+    /// Is everything acknowledged that was out when the loss was noticed? Without SACK something
+    /// beyond it must be, or duplicates of our own retransmissions would look like another loss
+    /// (RFC 6582 §4.1).
+    fn recovered(&self) -> bool {
+        self.snd_una.gt(self.loss.recover)
+            || self.snd_una == self.loss.recover && (self.sack || self.in_flight() == 0)
+    }
+
+    fn leave_recovery(&mut self) {
+        self.loss = Recovery {
+            recover: self.loss.recover,
+            lost_to: self.snd_una,
+            high_rxt: self.snd_una,
+            ..Recovery::default()
+        };
+    }
+
+    /// A duplicate acknowledgment; it says that `delivered` octets arrived, where it can.
+    pub(super) fn on_duplicate(&mut self, cfg: &Config, now: Instant, delivered: u32) {
+        let mss = u32::from(self.mss);
+        self.loss.dup_acks = self.loss.dup_acks.saturating_add(1);
+        let mut delivered = delivered;
+        if !self.sack && self.loss.mode != Mode::Timeout {
+            // At most all but the lost segment; a peer may send any number of duplicates.
+            let most = self.in_flight().saturating_sub(mss);
+            let octets = self.loss.dup_octets.saturating_add(mss).min(most);
+            delivered = octets.saturating_sub(self.loss.dup_octets);
+            self.loss.dup_octets = octets;
+        }
+        // RFC 5681 §3.2: the third duplicate.
+        if self.loss.mode == Mode::Open && self.loss.dup_acks >= cfg.dup_threshold.max(1) {
+            self.enter_fast(cfg, now);
+        } else {
+            self.on_report(cfg, now, delivered);
+        }
+    }
+
+    /// `delivered` octets are known to have arrived, some of them perhaps by SACK.
+    pub(super) fn on_report(&mut self, cfg: &Config, now: Instant, delivered: u32) {
+        let edge = self.lost_edge(cfg);
+        match self.loss.mode {
+            // RFC 6675 §5 step 4: IsLost (HighACK + 1).
+            Mode::Open if edge.gt(self.snd_una) => self.enter_fast(cfg, now),
+            Mode::Fast => {
+                self.loss.lost_to = self.loss.lost_to.max(edge);
+                self.loss.credit = self.loss.credit.saturating_add(delivered);
+            }
+            _ => {}
+        }
+    }
+
+    /// Octets before this are lost by what the peer reported (RFC 6675 §4 IsLost): three ranges,
+    /// or more than two segments' octets, were reported behind them.
+    fn lost_edge(&self, cfg: &Config) -> SeqNum {
+        let threshold = u32::from(cfg.dup_threshold.max(1));
+        let enough = u32::from(self.mss).saturating_mul(threshold.saturating_sub(1));
+        let (mut octets, mut count) = (0_u32, 0_u32);
+        for (lo, hi) in self.scoreboard.ranges.as_slice().iter().rev() {
+            octets = octets.saturating_add(hi.since(*lo));
+            count = count.saturating_add(1);
+            if octets > enough || count >= threshold {
+                return *lo;
+            }
+        }
+        self.snd_una
+    }
+
+    /// A loss was noticed by what the peer said (RFC 5681 §3.2 steps 2 and 3, RFC 6675 §5 step
+    /// 4): the window is halved, the first segment goes out at once.
+    fn enter_fast(&mut self, cfg: &Config, now: Instant) {
+        let mss = u32::from(self.mss);
+        self.cc.on_loss(now, Loss::Detected, self.in_flight());
+        let first = (self.snd_una + mss).min(self.snd_nxt);
+        self.loss.mode = Mode::Fast;
+        self.loss.recover = self.snd_nxt;
+        self.loss.high_rxt = self.snd_una;
+        self.loss.lost_to = self.lost_edge(cfg).max(first);
+        self.loss.credit = mss;
+    }
+
+    /// The retransmission timer expired (RFC 6298 §5.4, RFC 5681 §3.1): all that was not reported
+    /// is held to be lost, and sent again from the oldest on in slow start.
+    pub(super) fn enter_timeout(&mut self, now: Instant) {
+        // A second expiration for the same octets, or during fast recovery, halves nothing more.
+        let loss = match self.loss.mode {
+            Mode::Open => Loss::Timeout,
+            Mode::Fast | Mode::Timeout => Loss::Repeated,
+        };
+        self.cc.on_loss(now, loss, self.in_flight());
+        self.resend_all();
+    }
+
+    /// Everything in flight is to be sent again, within the congestion window: after a timeout,
+    /// or because the path does not carry segments of that size (RFC 1191 §6.5).
+    pub(super) fn resend_all(&mut self) {
+        self.rtt.retransmitted();
+        self.loss = Recovery {
+            mode: Mode::Timeout,
+            recover: self.snd_nxt,
+            lost_to: self.snd_nxt,
+            high_rxt: self.snd_una,
+            ..Recovery::default()
+        };
+    }
+
+    /// The next octets to retransmit, first and one past the last: lost ones that were not
+    /// retransmitted yet (RFC 6675 §4 NextSeg rule 1).
+    #[inline]
+    pub(super) fn next_lost(&self) -> Option<(SeqNum, SeqNum)> {
+        if self.loss.mode == Mode::Open {
+            return None;
+        }
+        let from = self.loss.high_rxt.max(self.snd_una);
+        self.scoreboard.ranges.gap(from, self.loss.lost_to)
+    }
+
+    /// Octets that may be lost: before reported ones, but not so far that they are held to be
+    /// (NextSeg rule 3). Sent when there is nothing new to send.
+    pub(super) fn next_doubtful(&self) -> Option<(SeqNum, SeqNum)> {
+        if self.loss.mode != Mode::Fast {
+            return None;
+        }
+        let (_, highest) = *self.scoreboard.ranges.as_slice().last()?;
+        let from = self.loss.high_rxt.max(self.snd_una);
+        self.scoreboard.ranges.gap(from, highest)
+    }
 }

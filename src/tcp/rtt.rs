@@ -23,6 +23,8 @@ pub struct Rtt {
     min: u32,
     /// Timer expirations since the last acknowledgment of new octets.
     backoff: u8,
+    /// A SYN was repeated, and nothing was measured.
+    fallback: bool,
     /// Is a segment being timed?
     timing: bool,
     /// End of the timed segment.
@@ -39,6 +41,15 @@ impl Rtt {
             rtt.sample(sample, 0);
         }
         rtt
+    }
+
+    /// An estimator that knows only that the SYN's timer was too short: three seconds
+    /// (RFC 6298 §5.7).
+    pub fn pessimist() -> Self {
+        Self {
+            fallback: true,
+            ..Self::default()
+        }
     }
 
     /// Takes a sample. `spread` is the binary logarithm of how many samples a round trip gives:
@@ -71,7 +82,9 @@ impl Rtt {
     /// The timeout without back-off: srtt + max(4 rttvar, floor), as RFC 6298 §2.3 has it with a
     /// granularity that is the floor.
     pub fn base(&self, cfg: &Config) -> Duration {
-        let rto = if self.srtt8 == 0 {
+        let rto = if self.srtt8 == 0 && self.fallback {
+            cfg.rto_fallback
+        } else if self.srtt8 == 0 {
             cfg.rto_initial
         } else {
             let margin = Duration::from_micros(u64::from(self.var4)).max(cfg.rto_min);

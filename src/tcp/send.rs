@@ -1,15 +1,27 @@
-//! What to send next (RFC 9293 §3.7.4, §3.8.6.2.1).
+//! What to send next (RFC 9293 §3.7.4, §3.8.6.2.1; RFC 1122 §4.2.3.4).
+//!
+//! Invariant: nothing is sent beyond the peer's window, nor new octets beyond the congestion
+//! window; finding the next segment changes no state that the peer can see, which
+//! [`Tcb::on_sent`] does. Called by the shell.
 
+use core::time::Duration;
+
+use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
+use super::recovery::Mode;
 use super::segment::{Plan, Room};
-use super::tcb::Tcb;
+use super::seq::SeqNum;
+use super::tcb::{State, Tcb};
+use super::timers::Timer;
 use crate::socket::{RecvBuf, SendBuf};
+use crate::wire::TcpFlags;
 use phy::Instant;
 
 impl<C: Congestion> Tcb<C> {
-    /// The next segment or train to send, if there is any. Until `on_sent` is told of it the
-    /// answer stays the same.
+    /// The next segment or train to send, if there is any; until `on_sent` is told of it the
+    /// answer stays the same. `None` may have set a deadline (for what the window or a cork
+    /// holds back): look at `deadline` afterwards.
     pub fn next_segment(
         &mut self,
         cfg: &Config,
@@ -18,12 +30,341 @@ impl<C: Congestion> Tcb<C> {
         tx: &impl SendBuf,
         room: Room,
     ) -> Option<Plan> {
-        let _ = (cfg, now, rx, tx, room);
-        None
+        match self.state {
+            State::Closed | State::Listen | State::TimeWait => return None,
+            State::SynSent | State::SynReceived => return self.syn_plan(cfg, now, rx),
+            _ => {}
+        }
+        if self.state.sends() {
+            self.fit(cfg, now, room);
+            let plan = self
+                .repeated(now, rx, tx, room, self.next_lost(), false)
+                .or_else(|| self.fresh(cfg, now, rx, tx, room));
+            if plan.is_some() {
+                return plan;
+            }
+            if let Some(doubtful) = self.next_doubtful() {
+                let plan = self.repeated(now, rx, tx, room, Some(doubtful), true);
+                if plan.is_some() {
+                    return plan;
+                }
+            }
+        }
+        if self.probe_due {
+            // A segment the peer must answer, for it is not acceptable (RFC 9293 §3.8.6.1).
+            let plan = self.ack_plan(now, rx);
+            return Some(Plan {
+                seq: self.snd_una - 1,
+                ..plan
+            });
+        }
+        (self.ack.owed == Owed::Now).then(|| self.ack_plan(now, rx))
     }
 
-    /// `plan`, or its leading part, was handed to the layer below.
+    /// Would `next_segment` have something, as far as is known without asking it?
+    pub(super) fn wants_to_send(&self, tx: &impl SendBuf) -> bool {
+        self.ack.owed == Owed::Now || self.has_work(tx)
+    }
+
+    /// As `wants_to_send`, leaving acknowledgments aside.
+    pub(super) fn has_work(&self, tx: &impl SendBuf) -> bool {
+        self.syn_due
+            || self.probe_due
+            || self.loss.mode != Mode::Open
+            || self.state.sends() && self.unsent(tx) > 0
+    }
+
+    /// Octets queued that were never sent, and one for a FIN of which that is true.
+    #[inline]
+    pub(super) fn unsent(&self, tx: &impl SendBuf) -> usize {
+        if self.fin_sent {
+            return 0;
+        }
+        let sent = self.in_flight() as usize;
+        let queued = tx.queued().saturating_sub(sent);
+        queued.saturating_add(usize::from(self.fin_queued))
+    }
+
+    /// Follows the path's segment size.
+    fn fit(&mut self, cfg: &Config, now: Instant, room: Room) {
+        let most = u16::try_from(room.mss).unwrap_or(u16::MAX);
+        let whole = self.peer_mss.min(most).max(cfg.mss_floor).max(48);
+        let mss = whole.saturating_sub(if self.timestamps { 12 } else { 0 });
+        if mss == self.mss {
+            return;
+        }
+        let shrunk = mss < self.mss;
+        self.mss = mss;
+        self.cc.on_mtu(mss);
+        if shrunk && self.in_flight() > u32::from(mss) && self.state.is_synchronized() {
+            // What is out may not fit the path (RFC 1191 §6.5: send again without waiting, and
+            // take it for no sign of congestion).
+            self.resend_all();
+            self.arm_retransmit(cfg, now);
+        }
+    }
+
+    /// Octets that the congestion window leaves.
+    #[inline]
+    fn allowance(&self) -> u32 {
+        let left = self.cc.window().saturating_sub(self.pipe());
+        match self.loss.mode {
+            Mode::Fast => left.min(self.loss.credit),
+            Mode::Open | Mode::Timeout => left,
+        }
+    }
+
+    /// Lost octets `lost`, a segment of them or with room for it a train.
+    fn repeated(
+        &self,
+        now: Instant,
+        rx: &impl RecvBuf,
+        tx: &impl SendBuf,
+        room: Room,
+        lost: Option<(SeqNum, SeqNum)>,
+        doubtful: bool,
+    ) -> Option<Plan> {
+        let (from, to) = lost?;
+        let options = self.segment_options(now).emit();
+        let mss = self.text_room(options.len());
+        // The first of a loss event goes whatever the windows say: it is also what finds out
+        // that a closed window has opened (RFC 9293 §3.8.6.1).
+        let first = from == self.snd_una && self.loss.high_rxt.le(self.snd_una) && !doubtful;
+        let window = self.snd_una + self.snd_wnd;
+        let inside = window.saturating_since(from);
+        let allowed = self.allowance().min(inside);
+        let text_to = self.snd_nxt - u32::from(self.fin_sent);
+        let text = text_to.min(to).saturating_since(from);
+        let fin = self.fin_sent && to == self.snd_nxt;
+        let one = text.min(mss);
+        if !first && allowed < one.max(1) {
+            return None;
+        }
+        let most = u32::try_from(room.gso).unwrap_or(u32::MAX);
+        let mut len = text.min(most.min(allowed).max(one));
+        if len > mss && len < text {
+            len -= len % mss;
+        }
+        let flags = self.text_flags(tx, from, len, fin && len == text);
+        self.text_plan(rx, from, len, flags, mss, options)
+    }
+
+    /// New octets, and the FIN behind them.
+    #[inline]
+    fn fresh(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        rx: &impl RecvBuf,
+        tx: &impl SendBuf,
+        room: Room,
+    ) -> Option<Plan> {
+        if self.fin_sent {
+            return None;
+        }
+        let sent = self.in_flight();
+        let queued = tx.queued().saturating_sub(sent as usize);
+        let unsent = u32::try_from(queued).unwrap_or(u32::MAX);
+        if unsent == 0 {
+            self.push_due = false;
+            if !self.fin_queued {
+                return None;
+            }
+        }
+        let usable = self.snd_wnd.saturating_sub(sent);
+        let options = self.segment_options(now).emit();
+        let mss = self.text_room(options.len());
+        let allowed = self.allowance();
+        let most = u32::try_from(room.gso).unwrap_or(u32::MAX).max(mss);
+        let mut len = unsent.min(usable).min(allowed).min(most);
+        let whole = len == unsent;
+        let fin = self.fin_queued && whole && usable > len;
+        if len % mss != 0 && !self.may_send_short(len, mss, usable, whole, fin) {
+            len -= len % mss;
+        }
+        if len == 0 && !(fin && unsent == 0) {
+            self.hold(cfg, now);
+            return None;
+        }
+        let fin = fin && len == unsent;
+        let flags = self.text_flags(tx, self.snd_nxt, len, fin);
+        self.text_plan(rx, self.snd_nxt, len, flags, mss, options)
+    }
+
+    /// May a train end in a segment that is not full? RFC 9293 §3.8.6.2.1 with Nagle's condition
+    /// as Minshall has it: no other such segment is unacknowledged.
+    fn may_send_short(&self, len: u32, mss: u32, usable: u32, whole: bool, fin: bool) -> bool {
+        if !whole {
+            // Cut by the congestion window or the device: wait for more. Cut by the peer's
+            // window, of which nothing else fits: when the timer overrides (rule 4), or if that
+            // window is never much wider (rule 3, Fs = 1/2).
+            let wide = len >= self.max_wnd / 2 && self.none_short();
+            return len == usable && len < mss && (self.push_due || wide);
+        }
+        if self.push_due {
+            return true;
+        }
+        fin || !self.options.cork && (self.options.no_delay || self.none_short())
+    }
+
+    /// Is no segment that was not full unacknowledged?
+    fn none_short(&self) -> bool {
+        self.small_end.le(self.snd_una) || self.small_end.gt(self.snd_nxt)
+    }
+
+    /// Octets of text that fit in a segment with so many octets of options.
+    fn text_room(&self, options: usize) -> u32 {
+        let usual = if self.timestamps { 12 } else { 0 };
+        let extra = options.saturating_sub(usual) as u32;
+        u32::from(self.mss).saturating_sub(extra).max(1)
+    }
+
+    /// Something waits for the window, or under a cork: with nothing in flight no
+    /// acknowledgment will come, so a timer must (RFC 9293 §3.8.6.1).
+    fn hold(&mut self, cfg: &Config, now: Instant) {
+        if self.in_flight() == 0 && !self.timers.is_set(Timer::Persist) && !self.probe_due {
+            self.stalled_at = now;
+            self.arm_persist(cfg, now);
+        }
+    }
+
+    /// Flags of a segment of `len` octets from `seq`. PSH where the application's text ends
+    /// (RFC 9293 §3.9.1.2).
+    fn text_flags(&self, tx: &impl SendBuf, seq: SeqNum, len: u32, fin: bool) -> TcpFlags {
+        let mut flags = TcpFlags::ACK;
+        let end = seq.since(self.snd_una).saturating_add(len) as usize;
+        if len > 0 && end >= tx.queued() {
+            flags |= TcpFlags::PSH;
+        }
+        if fin {
+            flags |= TcpFlags::FIN;
+        }
+        flags
+    }
+
+    fn text_plan(
+        &self,
+        rx: &impl RecvBuf,
+        seq: SeqNum,
+        len: u32,
+        flags: TcpFlags,
+        mss: u32,
+        options: crate::wire::OptionBytes,
+    ) -> Option<Plan> {
+        Some(Plan {
+            options,
+            offset: seq.since(self.snd_una) as usize,
+            len: len as usize,
+            mss: u16::try_from(mss).unwrap_or(u16::MAX),
+            ..Plan::bare(seq, self.rcv_nxt, flags, self.window_field(rx))
+        })
+    }
+
+    /// `plan`, or its leading part (see [`Plan::cut`]), was handed to the layer below.
     pub fn on_sent(&mut self, cfg: &Config, now: Instant, plan: &Plan) {
-        let _ = (cfg, now, plan);
+        let segments = (plan.len as u32).div_ceil(u32::from(plan.mss.max(1)));
+        let segments = segments.max(1);
+        self.counts.segs_out = self.counts.segs_out.wrapping_add(segments);
+        if plan.flags.rst() || self.state == State::Closed {
+            return;
+        }
+        if plan.flags.ack() {
+            self.acknowledged_peer(plan);
+        }
+        let len = plan.seq_len();
+        if len == 0 {
+            if plan.seq != self.snd_nxt {
+                self.probe_due = false;
+            }
+            return;
+        }
+        self.syn_due &= !plan.flags.syn();
+        let end = plan.seq + len;
+        if end.gt(self.snd_nxt) {
+            self.sent_new(cfg, now, plan, end);
+        } else {
+            self.rtt.retransmitted();
+            self.counts.retransmits = self.counts.retransmits.wrapping_add(segments);
+            if self.loss.mode != Mode::Open {
+                self.loss.high_rxt = self.loss.high_rxt.max(end);
+            }
+        }
+        self.loss.credit = self.loss.credit.saturating_sub(len);
+        if !self.timers.is_set(Timer::Retransmit) {
+            self.arm_retransmit(cfg, now);
+        }
+        self.note_flight(now, len);
+    }
+
+    /// An acknowledgment left with `plan`.
+    #[inline]
+    fn acknowledged_peer(&mut self, plan: &Plan) {
+        self.ack.owed = Owed::No;
+        self.timers.clear(Timer::Ack);
+        self.ack.last_sent = plan.ack;
+        self.reassembly.duplicate = None;
+        let scale = if plan.flags.syn() { 0 } else { self.rcv_scale };
+        let edge = plan.ack + (u32::from(plan.window) << (scale & 15));
+        self.rcv_adv = self.rcv_adv.max(edge);
+    }
+
+    /// Octets up to `end` were sent for the first time.
+    #[inline]
+    fn sent_new(&mut self, cfg: &Config, now: Instant, plan: &Plan, end: SeqNum) {
+        if self.in_flight() == 0 {
+            self.stalled_at = now;
+        }
+        self.rtt.sent(now, end);
+        self.snd_nxt = end;
+        self.fin_sent |= plan.flags.fin();
+        self.timers.clear(Timer::Persist);
+        if plan.len as u32 % u32::from(plan.mss.max(1)) != 0 {
+            self.small_end = end;
+            self.push_due = false;
+        }
+        // An answer to what came a moment ago: acknowledgments can ride on such.
+        if plan.len > 0 && self.ack.delay_ms > 0 {
+            let since = (now.millis() as u32).wrapping_sub(self.ack.text_at);
+            self.ack.interactive |= since < u32::from(self.ack.delay_ms);
+        }
+        let _ = cfg;
+    }
+
+    /// Notes how far the congestion window is used (RFC 7661 §4.3), for about a round trip.
+    #[inline]
+    fn note_flight(&mut self, now: Instant, len: u32) {
+        let pipe = self.pipe();
+        let limited = pipe.saturating_add(u32::from(self.mss)) > self.cc.window();
+        if self.snd_una.ge(self.flight_end)
+            || limited
+            || !self.cwnd_limited && pipe > self.max_flight
+        {
+            self.cwnd_limited = limited;
+            self.max_flight = pipe;
+            self.flight_end = self.snd_nxt;
+        }
+        self.cc.on_sent(now, len, pipe);
+    }
+
+    /// Starts the retransmission timer afresh, no later than the user timeout ends.
+    pub(super) fn arm_retransmit(&mut self, cfg: &Config, now: Instant) {
+        let at = now + self.rtt.rto(cfg);
+        self.timers
+            .set(Timer::Retransmit, self.within_user_timeout(at));
+    }
+
+    /// Starts the persist timer: first after the RTO, then doubling (RFC 9293 §3.8.6.1).
+    pub(super) fn arm_persist(&mut self, cfg: &Config, now: Instant) {
+        let doubled = 1_u32 << self.persist_shift.min(16);
+        let wait = self.rtt.base(cfg).saturating_mul(doubled).min(cfg.rto_max);
+        let at = self.within_user_timeout(now + wait.max(Duration::from_millis(1)));
+        self.timers.set(Timer::Persist, at);
+    }
+
+    fn within_user_timeout(&self, at: Instant) -> Instant {
+        match self.options.user_timeout {
+            Some(limit) => at.min(self.stalled_at + limit),
+            None => at,
+        }
     }
 }

@@ -130,7 +130,7 @@ pub struct Handshake {
 }
 
 /// The control block; `C` is its congestion control.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Tcb<C> {
     pub(super) state: State,
     /// Timestamps are agreed on.
@@ -157,8 +157,10 @@ pub struct Tcb<C> {
     pub(super) orphan: bool,
     /// Out-of-order FIN of the peer, at `fin_at`.
     pub(super) fin_seen: bool,
-    /// Unanswered keep-alive probes.
-    pub(super) keep_probes: u8,
+    /// Probes, of idleness or of a zero window, since the peer was last heard.
+    pub(super) probes: u8,
+    /// How often the time between probes of a zero window was doubled.
+    pub(super) persist_shift: u8,
     pub(super) error: Option<TcpError>,
     /// A soft error that explains a later timeout (RFC 1122 §4.2.3.9).
     pub(super) soft_error: Option<TcpError>,
@@ -264,7 +266,8 @@ impl<C: Congestion> Tcb<C> {
         tcb.irs = handshake.irs;
         tcb.rcv_nxt = handshake.irs + 1;
         tcb.rcv_adv = tcb.rcv_nxt + handshake.rcv_wnd;
-        tcb.rcv_scale = handshake.our_scale;
+        tcb.rcv_scale = handshake.our_scale.min(14);
+        tcb.ack.last_sent = tcb.rcv_nxt;
         tcb.rtt = Rtt::new(handshake.rtt);
         tcb.agree(cfg, now, peer);
         tcb.snd_wnd = handshake.snd_wnd;
@@ -292,7 +295,8 @@ impl<C: Congestion> Tcb<C> {
             fin_sent: false,
             orphan: false,
             fin_seen: false,
-            keep_probes: 0,
+            probes: 0,
+            persist_shift: 0,
             error: None,
             soft_error: None,
             snd_una: zero,

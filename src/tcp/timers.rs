@@ -1,7 +1,17 @@
-//! The deadlines of one connection, in one place.
+//! The deadlines of one connection in one place, and what happens when they come.
 //!
-//! Invariant: a deadline that is not set is [`Instant::MAX`]; nothing here acts.
+//! Invariant: a deadline that is not set is [`Instant::MAX`]; a timer only changes state, what it
+//! wants sent comes out of [`Tcb::next_segment`].
 
+use core::time::Duration;
+
+use super::ack::Owed;
+use super::config::Config;
+use super::congestion::Congestion;
+use super::error::TcpError;
+use super::segment::Effects;
+use super::tcb::{State, Tcb};
+use crate::socket::{RecvBuf, SendBuf};
 use phy::Instant;
 
 /// What a deadline is for.
@@ -85,6 +95,190 @@ impl Timers {
             .copied()
             .min()
             .filter(|at| *at != Instant::MAX)
+    }
+}
+
+impl<C: Congestion> Tcb<C> {
+    /// Runs what is due; only changes state.
+    pub fn on_timer(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        rx: &mut impl RecvBuf,
+        tx: &mut impl SendBuf,
+    ) -> Effects {
+        let mut alive = Ok(());
+        if self.timers.expired(Timer::Retransmit, now) {
+            alive = self.retransmit_due(cfg, now);
+        }
+        if alive.is_ok() && self.timers.expired(Timer::Persist, now) {
+            alive = self.persist_due(cfg, now, tx);
+        }
+        if alive.is_ok() && self.timers.expired(Timer::KeepAlive, now) {
+            alive = self.keep_alive_due(now);
+        }
+        if alive.is_ok() && self.timers.expired(Timer::FinWait2, now) {
+            // The peer may keep its side open for ever; nobody waits for it any more.
+            self.finish();
+            return Effects::closed();
+        }
+        if let Err(error) = alive {
+            return self.give_up(error);
+        }
+        if self.timers.expired(Timer::Ack, now) {
+            self.ack_due(cfg);
+        }
+        if self.timers.expired(Timer::Trim, now) {
+            self.trim(cfg, now, rx, tx);
+        }
+        Effects {
+            ready: self.wants_to_send(tx),
+            ..Effects::default()
+        }
+    }
+
+    /// Nothing was acknowledged for an RTO (RFC 6298 §5.4 to §5.6).
+    fn retransmit_due(&mut self, cfg: &Config, now: Instant) -> Result<(), TcpError> {
+        if self.in_flight() == 0 {
+            return Ok(());
+        }
+        let retries = match self.state {
+            State::SynSent => cfg.syn_retries,
+            State::SynReceived => cfg.synack_retries,
+            _ if self.orphan => cfg.orphan_retries,
+            _ => cfg.retries,
+        };
+        let outlived = self.options.user_timeout.is_none() && self.rtt.backoff() >= retries;
+        if outlived || self.user_timed_out(now) {
+            return Err(TcpError::TimedOut);
+        }
+        self.rtt.back_off();
+        if self.state.is_synchronized() {
+            let ranges = &self.scoreboard.ranges;
+            if ranges
+                .as_slice()
+                .first()
+                .is_some_and(|r| r.0 == self.snd_una)
+            {
+                self.scoreboard.clear();
+            }
+            self.enter_timeout(now);
+        } else {
+            self.rtt.retransmitted();
+            self.syn_due = true;
+        }
+        self.arm_retransmit(cfg, now);
+        Ok(())
+    }
+
+    /// Has the application's patience ended (RFC 9293 §3.8.3, RFC 5482)?
+    fn user_timed_out(&self, now: Instant) -> bool {
+        let waited = now.saturating_since(self.stalled_at);
+        self.options
+            .user_timeout
+            .is_some_and(|limit| waited >= limit)
+    }
+
+    /// The window has been zero, or something was held back, for an RTO and more
+    /// (RFC 9293 §3.8.6.1).
+    fn persist_due(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        tx: &impl SendBuf,
+    ) -> Result<(), TcpError> {
+        if self.in_flight() > 0 || self.unsent(tx) == 0 || !self.state.sends() {
+            return Ok(());
+        }
+        if self.snd_wnd > 0 {
+            self.push_due = true;
+            return Ok(());
+        }
+        // A peer that answers probes may keep its window closed as long as the user timeout
+        // allows (RFC 6429); one that does not answer is gone.
+        let most = if self.orphan {
+            cfg.orphan_retries
+        } else {
+            cfg.retries
+        };
+        if self.probes >= most || self.user_timed_out(now) {
+            return Err(TcpError::TimedOut);
+        }
+        self.probes = self.probes.saturating_add(1);
+        self.persist_shift = self.persist_shift.saturating_add(1);
+        self.probe_due = true;
+        self.arm_persist(cfg, now);
+        Ok(())
+    }
+
+    /// The peer may have been silent for long (RFC 9293 §3.8.4).
+    fn keep_alive_due(&mut self, now: Instant) -> Result<(), TcpError> {
+        let Some(keep) = self.options.keep_alive else {
+            return Ok(());
+        };
+        if !self.state.is_synchronized() || self.state == State::TimeWait {
+            return Ok(());
+        }
+        let idle = Duration::from_secs(u64::from(keep.idle.max(1)));
+        let due = self.heard_at + idle;
+        let busy = self.in_flight() > 0 || self.timers.is_set(Timer::Persist);
+        if busy || due > now {
+            // Other timers watch a busy connection.
+            let next = if due > now { due } else { now + idle };
+            self.timers.set(Timer::KeepAlive, next);
+            return Ok(());
+        }
+        let silent = now.saturating_since(self.heard_at);
+        let impatient = self
+            .options
+            .user_timeout
+            .is_some_and(|limit| silent >= limit);
+        if self.probes > 0 && (self.probes >= keep.count || impatient) {
+            return Err(TcpError::TimedOut);
+        }
+        self.probes = self.probes.saturating_add(1);
+        self.probe_due = true;
+        let interval = Duration::from_secs(u64::from(keep.interval.max(1)));
+        self.timers.set(Timer::KeepAlive, now + interval);
+        Ok(())
+    }
+
+    /// Gives memory back if nothing happened for a while.
+    fn trim(&mut self, cfg: &Config, now: Instant, rx: &mut impl RecvBuf, tx: &mut impl SendBuf) {
+        let due = self.heard_at + cfg.trim_after;
+        if due > now {
+            self.timers.set(Timer::Trim, due);
+            return;
+        }
+        self.scoreboard.ranges.trim();
+        self.reassembly.gaps.trim();
+        if self.reassembly.gaps.is_empty() {
+            rx.trim();
+        }
+        if tx.queued() == 0 {
+            tx.trim();
+        }
+    }
+
+    /// The application read: should the peer be told of the wider window? Then the socket
+    /// belongs on the ready list.
+    pub fn on_read(&mut self, cfg: &Config, now: Instant, rx: &impl RecvBuf) -> bool {
+        if !self.timers.is_set(Timer::Trim) {
+            self.timers.set(Timer::Trim, now + cfg.trim_after);
+        }
+        let due = self.state.receives() && self.update_due(rx);
+        if due {
+            self.ack.owed = Owed::Now;
+        }
+        due
+    }
+
+    /// The connection is beyond hope.
+    fn give_up(&mut self, error: TcpError) -> Effects {
+        // What the network said explains it better (RFC 1122 §4.2.3.9).
+        self.error = Some(self.soft_error.unwrap_or(error));
+        self.finish();
+        Effects::closed()
     }
 }
 

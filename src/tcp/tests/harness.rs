@@ -1,0 +1,478 @@
+//! One control block, a script, virtual time: the whole exchange comes out as text.
+//!
+//! A script has one event a line:
+//!
+//! ```text
+//! < S. 0:0 ack 1 win 65535 <mss 1460>   a segment from the peer; lengths make up the second number
+//! << . 1:1449 ack 1 win 100             the same, in one batch with the next: nothing is sent between
+//! +200ms                                time passes, timers run when due
+//! write 1000 | read 500 | read          the application writes, reads so much, reads all
+//! shutdown | close | abort
+//! nodelay | cork | uncork | quickack | keepalive IDLE INTERVAL COUNT | usertimeout 3s
+//! mss 1400 | gso 65000                  the path's segment size, the train wanted
+//! icmp host|net|port|big SEQ            an ICMP error quoting that sequence number of ours
+//! info                                  prints congestion state
+//! ```
+//!
+//! Sequence numbers of both sides count from 0 at their SYN (the true ones wrap early);
+//! timestamps of ours count milliseconds. The octets of text follow from their position, and
+//! every octet read is compared with that.
+
+extern crate std;
+
+use core::time::Duration;
+use std::fmt::Write as _;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+use crate::net::ErrorKind;
+use crate::socket::{RecvBuf, SendBuf};
+use crate::tcp::*;
+use crate::wire::{SackBlocks, TcpFlags, TcpOption, TcpOptionIter, TcpOptions};
+use phy::Instant;
+
+/// Our initial sequence number: wraps within the first text.
+pub const ISS: SeqNum = SeqNum(u32::MAX - 700);
+/// The peer's.
+pub const IRS: SeqNum = SeqNum(0x7fff_ff00);
+/// Offset of our timestamp clock.
+pub const TS_OFFSET: u32 = 0xffff_ff00;
+
+/// The octet at a position of a stream.
+pub fn octet(position: u64) -> u8 {
+    (position ^ position >> 8 ^ position >> 16) as u8
+}
+
+/// A strict receive buffer: it knows which octets were written, and refuses to give others.
+#[derive(Debug, Clone)]
+pub struct Rx {
+    octets: Vec<Option<u8>>,
+    committed: usize,
+    capacity: usize,
+    pub taken: u64,
+}
+
+impl Rx {
+    pub fn new(capacity: usize) -> Self {
+        Self { octets: Vec::new(), committed: 0, capacity, taken: 0 }
+    }
+    pub fn readable(&self) -> usize {
+        self.committed
+    }
+    /// Reads and checks up to `most` octets.
+    pub fn read(&mut self, most: usize) -> usize {
+        let n = most.min(self.committed);
+        for octet_read in self.octets.drain(..n) {
+            assert_eq!(octet_read, Some(octet(self.taken)), "octet {}", self.taken);
+            self.taken += 1;
+        }
+        self.committed -= n;
+        n
+    }
+}
+
+impl RecvBuf for Rx {
+    fn window(&self) -> usize {
+        self.capacity.saturating_sub(self.committed)
+    }
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+    fn write(&mut self, offset: usize, data: &[u8]) -> usize {
+        let fitting = data.len().min(self.window().saturating_sub(offset));
+        let at = self.committed + offset;
+        if self.octets.len() < at + fitting {
+            self.octets.resize(at + fitting, None);
+        }
+        for (slot, new) in self.octets[at..].iter_mut().zip(&data[..fitting]) {
+            *slot = Some(*new);
+        }
+        fitting
+    }
+    fn commit(&mut self, n: usize) {
+        self.committed += n;
+        let held = self.octets.get(..self.committed).expect("committed what was never written");
+        assert!(held.iter().all(Option::is_some), "committed a gap");
+    }
+    fn set_capacity(&mut self, octets: usize) -> usize {
+        self.capacity = octets;
+        octets
+    }
+}
+
+/// A strict send buffer: it holds octets by position.
+#[derive(Debug, Clone, Default)]
+pub struct Tx {
+    pub written: u64,
+    pub released: u64,
+}
+
+impl Tx {
+    pub fn text(&self, offset: usize, len: usize) -> Vec<u8> {
+        assert!(offset + len <= self.queued(), "sent what is not there");
+        let from = self.released + offset as u64;
+        (from..from + len as u64).map(octet).collect()
+    }
+}
+
+impl SendBuf for Tx {
+    fn queued(&self) -> usize {
+        (self.written - self.released) as usize
+    }
+    fn peek(&self, _: usize, _: usize) -> [&[u8]; 2] {
+        [&[], &[]]
+    }
+    fn release(&mut self, n: usize) {
+        assert!(n <= self.queued(), "released what is not there");
+        self.released += n as u64;
+    }
+    fn capacity(&self) -> usize {
+        usize::MAX
+    }
+    fn set_capacity(&mut self, octets: usize) -> usize {
+        octets
+    }
+}
+
+/// A connection under test.
+pub struct Harness {
+    pub cfg: Config,
+    pub now: Instant,
+    pub tcb: Tcb<Reno>,
+    pub rx: Rx,
+    pub tx: Tx,
+    pub room: Room,
+    /// SND.UNA of our last look: text positions count from it.
+    log: String,
+    state: State,
+}
+
+impl Harness {
+    /// In SYN-SENT.
+    pub fn connect(cfg: Config) -> Self {
+        let now = Instant::ZERO;
+        let rx = Rx::new(cfg.receive_buffer);
+        let tcb = Tcb::connect(&cfg, now, ISS, TS_OFFSET, 1460, rx.capacity());
+        let room = Room { mss: 1460, gso: 0 };
+        let (tx, log) = (Tx::default(), String::new());
+        let mut harness = Self { cfg, now, tcb, rx, tx, room, log, state: State::SynSent };
+        harness.note_state(State::Closed);
+        harness.send();
+        harness
+    }
+
+    /// In ESTABLISHED, accepted, with a round-trip time of 100 ms. Options of the peer's SYN:
+    /// `mss`, and `wscale 7`, `sackOK`, `TS` where the configuration has them.
+    pub fn accepted(cfg: Config, mss: u16) -> Self {
+        let now = Instant::ZERO;
+        let rx = Rx::new(cfg.receive_buffer);
+        let options = TcpOptions {
+            mss: Some(mss),
+            window_scale: Some(7),
+            sack_permitted: true,
+            timestamps: Some((1000, 0)),
+            ..TcpOptions::NONE
+        };
+        let peer = Peer::of_syn(&cfg, &options);
+        let handshake = Handshake {
+            iss: ISS,
+            irs: IRS,
+            adv_mss: 1460,
+            peer,
+            our_scale: window::scale(&cfg),
+            ts_offset: TS_OFFSET,
+            snd_wnd: 65535,
+            rcv_wnd: u32::from(window::of_syn(rx.capacity())),
+            rtt: Some(Duration::from_millis(100)),
+        };
+        let tcb = Tcb::accepted(&cfg, now, &handshake);
+        let room = Room { mss: 1460, gso: 0 };
+        let (tx, log) = (Tx::default(), String::new());
+        Self { cfg, now, tcb, rx, tx, room, log, state: State::Established }
+    }
+
+    /// Plays a script and gives the whole transcript so far.
+    pub fn play(&mut self, script: &str) -> String {
+        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if let Some(comment) = line.strip_prefix('#') {
+                let _ = writeln!(self.log, "#{comment}");
+                continue;
+            }
+            if let Some(time) = line.strip_prefix('+') {
+                self.pass(duration(time));
+                continue;
+            }
+            self.line(line);
+            self.event(line);
+        }
+        self.log.clone()
+    }
+
+    fn line(&mut self, text: &str) {
+        let now = self.now.micros();
+        let _ = writeln!(self.log, "{:4}.{:03} {text}", now / 1_000_000, now / 1_000 % 1_000);
+    }
+
+    fn event(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let number = |n: usize| words.get(n).map(|w| w.parse::<u64>().expect("a number"));
+        match words[0] {
+            "<" | "<<" => {
+                let (segment, text) = parse(&words[1..]);
+                let segment = Segment { payload: &text, ..segment };
+                let effects = {
+                    let (rx, tx) = (&mut self.rx, &mut self.tx);
+                    self.tcb.receive(&self.cfg, self.now, &segment, rx, tx)
+                };
+                self.effects(effects);
+                if words[0] == "<<" {
+                    return;
+                }
+            }
+            "write" => self.tx.written += number(1).expect("how much"),
+            "read" => {
+                let n = self.rx.read(number(1).map_or(usize::MAX, |n| n as usize));
+                let _ = writeln!(self.log, "         -- {n} octets");
+                self.tcb.on_read(&self.cfg, self.now, &self.rx);
+            }
+            "shutdown" => self.tcb.shutdown(),
+            "close" => {
+                let effects = self.tcb.close(&self.cfg, self.now, self.rx.readable());
+                self.effects(effects);
+            }
+            "abort" => {
+                if let Some(plan) = self.tcb.abort(self.now) {
+                    self.print(&plan);
+                }
+            }
+            "mss" => self.room.mss = number(1).expect("octets") as usize,
+            "gso" => self.room.gso = number(1).expect("octets") as usize,
+            "icmp" => {
+                let kind = match words[1] {
+                    "host" => ErrorKind::HostUnreachable,
+                    "net" => ErrorKind::NetUnreachable,
+                    "port" => ErrorKind::PortUnreachable,
+                    _ => ErrorKind::PacketTooBig(0),
+                };
+                let quoted = ISS + number(2).expect("a sequence number") as u32;
+                let (cfg, now) = (&self.cfg, self.now);
+                let (valid, effects) = self.tcb.icmp_error(cfg, now, kind, quoted, false);
+                if !valid {
+                    let _ = writeln!(self.log, "         -- ignored");
+                }
+                self.effects(effects);
+            }
+            "info" => {
+                let info = self.tcb.info(&self.cfg);
+                let _ = writeln!(
+                    self.log,
+                    "         -- cwnd {} ssthresh {} in flight {} srtt {:?} rto {:?}",
+                    info.cwnd,
+                    info.ssthresh.unwrap_or(0),
+                    info.in_flight,
+                    info.srtt.unwrap_or_default(),
+                    info.rto,
+                );
+            }
+            _ => self.option(&words),
+        }
+        self.send();
+    }
+
+    fn option(&mut self, words: &[&str]) {
+        let mut options = self.tcb.options();
+        let number = |n: usize| words[n].parse::<u16>().expect("a number");
+        match words[0] {
+            "nodelay" => options.no_delay = true,
+            "cork" => options.cork = true,
+            "uncork" => options.cork = false,
+            "quickack" => options.quick_ack = true,
+            "usertimeout" => options.user_timeout = Some(duration(words[1])),
+            "keepalive" => {
+                let (idle, interval, count) = (number(1), number(2), number(3) as u8);
+                options.keep_alive = Some(KeepAlive { idle, interval, count });
+            }
+            other => panic!("unknown event {other}"),
+        }
+        self.tcb.set_options(self.now, options);
+    }
+
+    /// Time passes; timers run when they are due.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.tcb.deadline().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            let (rx, tx) = (&mut self.rx, &mut self.tx);
+            let effects = self.tcb.on_timer(&self.cfg, self.now, rx, tx);
+            self.effects(effects);
+            self.send();
+        }
+        self.now = end;
+    }
+
+    /// Prints what a call asks for, and does it.
+    fn effects(&mut self, effects: Effects) {
+        if let Some(plan) = effects.answer {
+            self.print(&plan);
+            self.tcb.on_sent(&self.cfg, self.now, &plan);
+        }
+        if let Some(reason) = effects.dropped {
+            let _ = writeln!(self.log, "         -- dropped: {reason}");
+        }
+        self.note_state(self.state);
+    }
+
+    fn note_state(&mut self, before: State) {
+        self.state = self.tcb.state();
+        if self.state != before {
+            let _ = write!(self.log, "         -- {}", self.state);
+            if let Some(error) = self.tcb.take_error() {
+                let _ = write!(self.log, ": {error}");
+            }
+            self.log.push('\n');
+        }
+    }
+
+    /// Sends all there is, as the egress phase does.
+    pub fn send(&mut self) {
+        self.note_state(self.state);
+        for _ in 0..1000 {
+            let (cfg, now) = (&self.cfg, self.now);
+            let Some(plan) = self.tcb.next_segment(cfg, now, &self.rx, &self.tx, self.room) else {
+                return;
+            };
+            // Text comes from where the plan says.
+            let _ = self.tx.text(plan.offset, plan.len);
+            self.print(&plan);
+            self.tcb.on_sent(&self.cfg, self.now, &plan);
+        }
+        panic!("sends without end");
+    }
+
+    fn print(&mut self, plan: &Plan) {
+        let mut text = String::new();
+        let from = plan.seq.distance(ISS);
+        let _ = write!(text, "> {} {from}:{}", plan.flags, from.wrapping_add(plan.len as i32));
+        if plan.len > usize::from(plan.mss) {
+            let _ = write!(text, " (by {})", plan.mss);
+        }
+        if plan.flags.ack() {
+            let _ = write!(text, " ack {}", plan.ack.since(IRS));
+        }
+        let _ = write!(text, " win {}", plan.window);
+        if !plan.options.is_empty() {
+            let _ = write!(text, " <{}>", options_text(plan.options.as_slice()));
+        }
+        self.line(&text);
+    }
+}
+
+fn duration(text: &str) -> Duration {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).expect("a unit");
+    let n: u64 = text[..split].parse().expect("a number");
+    match &text[split..] {
+        "us" => Duration::from_micros(n),
+        "ms" => Duration::from_millis(n),
+        "s" => Duration::from_secs(n),
+        unit => panic!("unknown unit {unit}"),
+    }
+}
+
+fn options_text(octets: &[u8]) -> String {
+    let mut all = Vec::new();
+    for option in TcpOptionIter::new(octets) {
+        all.push(match option.expect("well formed") {
+            TcpOption::Nop => "nop".to_string(),
+            TcpOption::Mss(mss) => std::format!("mss {mss}"),
+            TcpOption::WindowScale(shift) => std::format!("wscale {shift}"),
+            TcpOption::SackPermitted => "sackOK".to_string(),
+            TcpOption::Timestamps { value, echo } => {
+                std::format!("TS {} ecr {echo}", value.wrapping_sub(TS_OFFSET))
+            }
+            TcpOption::Sack(blocks) => {
+                let mut text = "sack".to_string();
+                for (lo, hi) in blocks.iter() {
+                    let (lo, hi) = (SeqNum(lo).since(IRS), SeqNum(hi).since(IRS));
+                    let _ = write!(text, " {lo}:{hi}");
+                }
+                text
+            }
+            other => std::format!("{other:?}"),
+        });
+    }
+    all.join(",")
+}
+
+/// `FLAGS FROM:TO [ack N] [win N] [<options>]` from the peer.
+fn parse(words: &[&str]) -> (Segment<'static>, Vec<u8>) {
+    let mut flags = TcpFlags::NONE;
+    for letter in words[0].chars() {
+        flags |= match letter {
+            'F' => TcpFlags::FIN,
+            'S' => TcpFlags::SYN,
+            'R' => TcpFlags::RST,
+            'P' => TcpFlags::PSH,
+            '.' => TcpFlags::ACK,
+            'U' => TcpFlags::URG,
+            '-' => TcpFlags::NONE,
+            other => panic!("unknown flag {other}"),
+        };
+    }
+    let (from, to) = words[1].split_once(':').expect("from:to");
+    let from: i64 = from.parse().expect("a number");
+    let to: i64 = to.parse().expect("a number");
+    let mut segment = Segment {
+        seq: SeqNum(IRS.0.wrapping_add(from as u32)),
+        ack: SeqNum(0),
+        flags,
+        window: 0,
+        urgent: 0,
+        options: TcpOptions::NONE,
+        payload: &[],
+        ecn: 0,
+    };
+    let mut rest = words[2..].iter();
+    while let Some(word) = rest.next() {
+        match *word {
+            "ack" => {
+                let n: i64 = rest.next().expect("a number").parse().expect("a number");
+                segment.ack = SeqNum(ISS.0.wrapping_add(n as u32));
+            }
+            "win" => segment.window = rest.next().expect("a number").parse().expect("a number"),
+            other => {
+                let text: Vec<&str> = core::iter::once(&other).chain(rest.by_ref()).copied().collect();
+                segment.options = parse_options(text.join(" ").trim_matches(['<', '>']));
+            }
+        }
+    }
+    // The first octet of text follows the SYN.
+    let text = if to > from { (from - 1..to - 1).map(|p| octet(p as u64)).collect() } else { vec![] };
+    (segment, text)
+}
+
+fn parse_options(text: &str) -> TcpOptions {
+    let mut options = TcpOptions::NONE;
+    for option in text.split(',').map(str::trim) {
+        let words: Vec<&str> = option.split_whitespace().collect();
+        let number = |n: usize| words[n].parse::<u32>().expect("a number");
+        match words[0] {
+            "mss" => options.mss = Some(number(1) as u16),
+            "wscale" => options.window_scale = Some(number(1) as u8),
+            "sackOK" => options.sack_permitted = true,
+            "TS" => options.timestamps = Some((number(1), TS_OFFSET.wrapping_add(number(3)))),
+            "sack" => {
+                let mut blocks = SackBlocks::NONE;
+                for range in &words[1..] {
+                    let (lo, hi) = range.split_once(':').expect("lo:hi");
+                    let edge = |n: &str| (ISS + n.parse::<u32>().expect("a number")).0;
+                    assert!(blocks.push(edge(lo), edge(hi)), "four blocks at most");
+                }
+                options.sack = blocks;
+            }
+            "nop" => {}
+            other => panic!("unknown option {other}"),
+        }
+    }
+    options
+}

@@ -1,0 +1,23 @@
+//! The core against scripts: whole exchanges as snapshots, read against the RFCs.
+
+mod attack;
+mod close;
+mod harness;
+mod loss;
+mod open;
+mod pair;
+mod transfer;
+
+/// Snapshots of this area are `tests/snapshots/tcp__*.snap`.
+macro_rules! snapshot {
+    ($name:literal, $text:expr) => {
+        insta::with_settings!({
+            prepend_module_to_snapshot => false,
+            snapshot_path => "snapshots",
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!(concat!("tcp__", $name), $text);
+        });
+    };
+}
+use snapshot;
