@@ -237,3 +237,6 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
         nearest.into_iter().chain(set.next_deadline()).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,12 @@ pub struct Rx {
 
 impl Rx {
     pub fn new(capacity: usize) -> Self {
-        Self { octets: Vec::new(), committed: 0, capacity, taken: 0 }
+        Self {
+            octets: Vec::new(),
+            committed: 0,
+            capacity,
+            taken: 0,
+        }
     }
     pub fn readable(&self) -> usize {
         self.committed
@@ -92,7 +97,10 @@ impl RecvBuf for Rx {
     }
     fn commit(&mut self, n: usize) {
         self.committed += n;
-        let held = self.octets.get(..self.committed).expect("committed what was never written");
+        let held = self
+            .octets
+            .get(..self.committed)
+            .expect("committed what was never written");
         assert!(held.iter().all(Option::is_some), "committed a gap");
     }
     fn set_capacity(&mut self, octets: usize) -> usize {
@@ -143,7 +151,6 @@ pub struct Harness {
     pub rx: Rx,
     pub tx: Tx,
     pub room: Room,
-    /// SND.UNA of our last look: text positions count from it.
     log: String,
     state: State,
 }
@@ -156,7 +163,16 @@ impl Harness {
         let tcb = Tcb::connect(&cfg, now, ISS, TS_OFFSET, 1460, rx.capacity());
         let room = Room { mss: 1460, gso: 0 };
         let (tx, log) = (Tx::default(), String::new());
-        let mut harness = Self { cfg, now, tcb, rx, tx, room, log, state: State::SynSent };
+        let mut harness = Self {
+            cfg,
+            now,
+            tcb,
+            rx,
+            tx,
+            room,
+            log,
+            state: State::SynSent,
+        };
         harness.note_state(State::Closed);
         harness.send();
         harness
@@ -164,6 +180,7 @@ impl Harness {
 
     /// In ESTABLISHED, accepted, with a round-trip time of 100 ms. Options of the peer's SYN:
     /// `mss`, and `wscale 7`, `sackOK`, `TS` where the configuration has them.
+    #[allow(dead_code)]
     pub fn accepted(cfg: Config, mss: u16) -> Self {
         let now = Instant::ZERO;
         let rx = Rx::new(cfg.receive_buffer);
@@ -189,12 +206,25 @@ impl Harness {
         let tcb = Tcb::accepted(&cfg, now, &handshake);
         let room = Room { mss: 1460, gso: 0 };
         let (tx, log) = (Tx::default(), String::new());
-        Self { cfg, now, tcb, rx, tx, room, log, state: State::Established }
+        Self {
+            cfg,
+            now,
+            tcb,
+            rx,
+            tx,
+            room,
+            log,
+            state: State::Established,
+        }
     }
 
     /// Plays a script and gives the whole transcript so far.
     pub fn play(&mut self, script: &str) -> String {
-        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        for line in script
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+        {
             if let Some(comment) = line.strip_prefix('#') {
                 let _ = writeln!(self.log, "#{comment}");
                 continue;
@@ -211,7 +241,12 @@ impl Harness {
 
     fn line(&mut self, text: &str) {
         let now = self.now.micros();
-        let _ = writeln!(self.log, "{:4}.{:03} {text}", now / 1_000_000, now / 1_000 % 1_000);
+        let _ = writeln!(
+            self.log,
+            "{:4}.{:03} {text}",
+            now / 1_000_000,
+            now / 1_000 % 1_000
+        );
     }
 
     fn event(&mut self, line: &str) {
@@ -220,7 +255,10 @@ impl Harness {
         match words[0] {
             "<" | "<<" => {
                 let (segment, text) = parse(&words[1..]);
-                let segment = Segment { payload: &text, ..segment };
+                let segment = Segment {
+                    payload: &text,
+                    ..segment
+                };
                 let effects = {
                     let (rx, tx) = (&mut self.rx, &mut self.tx);
                     self.tcb.receive(&self.cfg, self.now, &segment, rx, tx)
@@ -236,7 +274,7 @@ impl Harness {
                 let _ = writeln!(self.log, "         -- {n} octets");
                 self.tcb.on_read(&self.cfg, self.now, &self.rx);
             }
-            "shutdown" => self.tcb.shutdown(),
+            "shutdown" => self.tcb.shutdown(&self.cfg, self.now),
             "close" => {
                 let effects = self.tcb.close(&self.cfg, self.now, self.rx.readable());
                 self.effects(effects);
@@ -291,7 +329,11 @@ impl Harness {
             "usertimeout" => options.user_timeout = Some(duration(words[1])),
             "keepalive" => {
                 let (idle, interval, count) = (number(1), number(2), number(3) as u8);
-                options.keep_alive = Some(KeepAlive { idle, interval, count });
+                options.keep_alive = Some(KeepAlive {
+                    idle,
+                    interval,
+                    count,
+                });
             }
             other => panic!("unknown event {other}"),
         }
@@ -339,7 +381,10 @@ impl Harness {
         self.note_state(self.state);
         for _ in 0..1000 {
             let (cfg, now) = (&self.cfg, self.now);
-            let Some(plan) = self.tcb.next_segment(cfg, now, &self.rx, &self.tx, self.room) else {
+            let Some(plan) = self
+                .tcb
+                .next_segment(cfg, now, &self.rx, &self.tx, self.room)
+            else {
                 return;
             };
             // Text comes from where the plan says.
@@ -353,7 +398,12 @@ impl Harness {
     fn print(&mut self, plan: &Plan) {
         let mut text = String::new();
         let from = plan.seq.distance(ISS);
-        let _ = write!(text, "> {} {from}:{}", plan.flags, from.wrapping_add(plan.len as i32));
+        let _ = write!(
+            text,
+            "> {} {from}:{}",
+            plan.flags,
+            from.wrapping_add(plan.len as i32)
+        );
         if plan.len > usize::from(plan.mss) {
             let _ = write!(text, " (by {})", plan.mss);
         }
@@ -369,7 +419,9 @@ impl Harness {
 }
 
 fn duration(text: &str) -> Duration {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).expect("a unit");
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .expect("a unit");
     let n: u64 = text[..split].parse().expect("a number");
     match &text[split..] {
         "us" => Duration::from_micros(n),
@@ -440,14 +492,22 @@ fn parse(words: &[&str]) -> (Segment<'static>, Vec<u8>) {
                 segment.ack = SeqNum(ISS.0.wrapping_add(n as u32));
             }
             "win" => segment.window = rest.next().expect("a number").parse().expect("a number"),
-            other => {
-                let text: Vec<&str> = core::iter::once(&other).chain(rest.by_ref()).copied().collect();
-                segment.options = parse_options(text.join(" ").trim_matches(['<', '>']));
+            _ => {
+                let mut text = word.to_string();
+                for word in rest.by_ref() {
+                    text.push(' ');
+                    text.push_str(word);
+                }
+                segment.options = parse_options(text.trim_matches(['<', '>']));
             }
         }
     }
     // The first octet of text follows the SYN.
-    let text = if to > from { (from - 1..to - 1).map(|p| octet(p as u64)).collect() } else { vec![] };
+    let text = if to > from {
+        (from - 1..to - 1).map(|p| octet(p as u64)).collect()
+    } else {
+        vec![]
+    };
     (segment, text)
 }
 
