@@ -41,15 +41,15 @@ impl Health {
         self.link = LinkState::Up;
     }
 
-    /// A frame was lost for a reason that is no error number.
-    pub(crate) const fn lose(&mut self) {
-        self.lost = self.lost.saturating_add(1);
+    /// Frames were lost for a reason that is no error number.
+    pub(crate) const fn lose(&mut self, frames: u64) {
+        self.lost = self.lost.saturating_add(frames);
     }
 
     /// A frame was lost. Being out of buffers is what networks are like, so it is counted
     /// and not reported.
     pub(crate) fn failed(&mut self, errno: Errno) {
-        self.lose();
+        self.lose(1);
         match errno {
             Errno::EAGAIN => self.full = true,
             Errno::ENOBUFS | Errno::ENOMEM => {}

@@ -43,10 +43,22 @@ pub enum OpenFailure {
 pub struct OpenError {
     pub(crate) kind: DeviceKind,
     pub(crate) name: Name,
+    /// `name` is only the beginning.
+    pub(crate) cut: bool,
     pub(crate) failure: OpenFailure,
 }
 
 impl OpenError {
+    pub(crate) fn new(kind: DeviceKind, name: &str, failure: OpenFailure) -> Self {
+        let kept = Name::lossy(name);
+        Self {
+            kind,
+            name: kept,
+            cut: kept.as_str() != name,
+            failure,
+        }
+    }
+
     /// What was to be opened.
     #[must_use]
     pub const fn device(&self) -> DeviceKind {
@@ -147,7 +159,9 @@ impl fmt::Display for DeviceKind {
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot open {} `{}`: ", self.kind, self.name())?;
+        let name = self.name().escape_debug();
+        let more = if self.cut { "..." } else { "" };
+        write!(f, "cannot open {} `{name}{more}`: ", self.kind)?;
         self.reason(f)?;
         f.write_str("; ")?;
         self.ways_out(f)
@@ -160,6 +174,7 @@ impl core::error::Error for OpenError {}
 mod tests {
     extern crate std;
     use super::*;
+    use std::borrow::ToOwned;
     use std::format;
     use std::string::String;
 
@@ -178,11 +193,7 @@ mod tests {
                 F::NotSupported,
                 F::Os(libc::ENOMEM),
             ] {
-                let error = OpenError {
-                    kind,
-                    name: Name::lossy("lab0"),
-                    failure,
-                };
+                let error = OpenError::new(kind, "lab0", failure);
                 lines += &format!("{error}\n");
             }
         }
@@ -192,5 +203,19 @@ mod tests {
         }, {
             insta::assert_snapshot!("phy__open_errors", lines);
         });
+    }
+
+    #[test]
+    fn the_name_stays_on_its_line() {
+        let first = |name: &str| {
+            let error = OpenError::new(DeviceKind::Tap, name, OpenFailure::BadName);
+            let line = format!("{error}");
+            line.split(": ").next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(first("a\nb"), "cannot open tap `a\\nb`");
+        assert_eq!(
+            first("averyveryverylong"),
+            "cannot open tap `averyveryverylo...`"
+        );
     }
 }

@@ -185,7 +185,8 @@ impl Port {
         let before = if self.with_vnet { vnet::LEN } else { 0 };
         let mut octets = self.lane.free.pop().unwrap_or_default();
         let limit = before + MAX_FRAME;
-        let written = gather(&mut octets, before + head, payload, limit, |front| {
+        let room = before.saturating_add(head);
+        let written = gather(&mut octets, room, payload, limit, |front| {
             let (header, front) = front.split_at_mut_checked(before).ok_or(Abort)?;
             fill(front)?;
             let len = gathered_len(front.len(), payload).ok_or(Abort)?;

@@ -215,7 +215,9 @@ impl<W: Write> Observer for Recorder<W> {
         let Some(writer) = &mut self.writer else {
             return;
         };
-        let at = self.epoch + frame.at.saturating_since(Instant::ZERO);
+        let at = self
+            .epoch
+            .saturating_add(frame.at.saturating_since(Instant::ZERO));
         let octets = frame.contiguous(&mut self.scratch);
         let done = writer.write(at, Some(frame.direction), octets);
         self.note(done);

@@ -98,11 +98,7 @@ impl RawSocket {
     /// # Errors
     /// [`OpenError`] says what failed and how to go on.
     pub fn with_options(name: &str, options: RawOptions) -> Result<Self, OpenError> {
-        let fail = |failure| OpenError {
-            kind: DeviceKind::Raw,
-            name: Name::lossy(name),
-            failure,
-        };
+        let fail = |failure| OpenError::new(DeviceKind::Raw, name, failure);
         let wanted = Name::new(name).ok_or_else(|| fail(OpenFailure::BadName))?;
         let port = Port::open(wanted, options).map_err(|errno| {
             fail(match errno {
@@ -138,9 +134,12 @@ impl RawSocket {
         self.port.address
     }
 
-    /// Frames lost between this process and the interface, since opening.
-    #[must_use]
-    pub const fn lost(&self) -> u64 {
+    /// Frames lost between this process and the interface in either direction, since
+    /// opening; those the kernel had no room to keep for us included.
+    pub fn lost(&mut self) -> u64 {
+        if let Ok(drops) = sys::packet_drops(self.port.fd.as_fd()) {
+            self.port.health.lose(drops.into());
+        }
         self.port.health.lost()
     }
 
@@ -225,7 +224,7 @@ impl Device for RawSocket {
                         let answer = port.ready().then_some(Tx(port));
                         sink.frame(rx, answer);
                     }
-                    None => port.health.lose(),
+                    None => port.health.lose(1),
                 }
             }
             taken += got;

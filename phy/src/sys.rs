@@ -172,6 +172,27 @@ pub(crate) fn packet_promiscuous(socket: BorrowedFd<'_>, ifindex: c_int) -> Resu
     )
 }
 
+/// Received frames dropped for want of room since the last call.
+pub(crate) fn packet_drops(socket: BorrowedFd<'_>) -> Result<c_uint, Errno> {
+    let mut stats = libc::tpacket_stats {
+        tp_packets: 0,
+        tp_drops: 0,
+    };
+    let mut len = size_of::<libc::tpacket_stats>() as socklen_t;
+    // SAFETY: the kernel writes at most `len` octets, the size of the value, and the length
+    // it wrote to `len`; both live until the call returns.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            (&raw mut stats).cast(),
+            &raw mut len,
+        )
+    };
+    Errno::result(result).map(|_| stats.tp_drops)
+}
+
 /// Sets a socket option that is an int.
 pub(crate) fn set_int(
     socket: BorrowedFd<'_>,

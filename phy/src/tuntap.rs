@@ -60,11 +60,7 @@ impl Queue {
             Medium::Ethernet => DeviceKind::Tap,
             Medium::Ip => DeviceKind::Tun,
         };
-        let fail = |failure| OpenError {
-            kind,
-            name: Name::lossy(name),
-            failure,
-        };
+        let fail = |failure| OpenError::new(kind, name, failure);
         let wanted = Name::new(name).ok_or_else(|| fail(OpenFailure::BadName))?;
         let port = Port::open(medium, wanted, options).map_err(fail)?;
         Ok(Self {
@@ -285,7 +281,7 @@ impl Device for Queue {
                 return taken;
             };
             let Some(rx) = unwrap(octets, self.port.with_vnet) else {
-                self.port.health.lose();
+                self.port.health.lose(1);
                 continue;
             };
             self.port.health.went();

@@ -1,9 +1,11 @@
 //! Devices in memory: order, bounds, recycling, metadata, and boxes of them.
 #![cfg(feature = "alloc")]
 
+use std::time::Duration;
+
 use phy::{
-    Abort, Cable, Csum, Device, DynDevice, End, FrameSink, Gso, Instant, LinkState, Loopback,
-    RxCsum, RxMeta, RxToken, TxMeta, TxToken,
+    Abort, Cable, Csum, Device, DynDevice, End, Fault, FaultConfig, FrameSink, Gso, Instant,
+    LinkState, Loopback, RxCsum, RxMeta, RxToken, TxMeta, TxToken,
 };
 
 const NOW: Instant = Instant::ZERO;
@@ -163,6 +165,52 @@ fn ends_may_live_on_two_threads() {
     }
     far.join().unwrap();
     assert!(got.iter().flatten().copied().eq(0..100));
+}
+
+/// Runs a thousand bursts and counts the buffers their frames arrive in.
+fn buffers_used(mut burst: impl FnMut(&mut dyn FnMut(&mut [u8], RxMeta))) -> usize {
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..1000 {
+        burst(&mut |frame: &mut [u8], _| {
+            seen.insert(frame.as_ptr());
+        });
+    }
+    seen.len()
+}
+
+#[test]
+fn buffers_go_round() {
+    let (mut a, mut b) = Cable::new(64);
+    let used = buffers_used(|see| {
+        (0..5).for_each(|_| assert!(send(&mut a, &[0; 60])));
+        assert_eq!(
+            b.receive(NOW, 64, &mut |f: &mut [u8], m: RxMeta| see(f, m)),
+            5
+        );
+    });
+    assert!(used <= 10, "{used} buffers for bursts of 5 on a cable");
+
+    let mut lo = Loopback::plain(64);
+    let used = buffers_used(|see| {
+        (0..5).for_each(|_| assert!(send(&mut lo, &[0; 60])));
+        assert_eq!(
+            lo.receive(NOW, 64, &mut |f: &mut [u8], m: RxMeta| see(f, m)),
+            5
+        );
+    });
+    assert!(used <= 5, "{used} buffers for bursts of 5 on a loopback");
+
+    let delay = FaultConfig::new().with_delay(Duration::from_millis(1));
+    let (a, mut b) = Cable::new(64);
+    let mut a = Fault::with_directions(a, FaultConfig::new(), delay);
+    let used = buffers_used(|see| {
+        (0..5).for_each(|_| assert!(send(&mut b, &[0; 60])));
+        a.receive(NOW, 64, &mut |_: &mut [u8], _: RxMeta| {});
+        let due = a.deadline().unwrap();
+        let see = &mut |f: &mut [u8], m: RxMeta| see(f, m);
+        assert_eq!(a.receive(due, 64, see), 5);
+    });
+    assert!(used <= 10, "{used} buffers for bursts of 5 through a fault");
 }
 
 #[test]
