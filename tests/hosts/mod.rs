@@ -23,21 +23,27 @@ pub const ALL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 255);
 /// Random numbers that are the same in every run.
 pub struct Seed(pub u64);
 
+impl Seed {
+    /// The next 64 bits (splitmix64).
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
 impl rand_core::TryRng for Seed {
     type Error = Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.try_next_u64().map(|n| (n >> 32) as u32)
+        Ok(self.next() as u32)
     }
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        Ok(self.0 ^ (self.0 >> 29))
+        Ok(self.next())
     }
     fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
         for octet in dst {
-            *octet = self.try_next_u64()? as u8;
+            *octet = self.next() as u8;
         }
         Ok(())
     }
