@@ -1,6 +1,5 @@
 //! `strata dump`: packets as lines, in the manner of tcpdump.
 
-mod clock;
 mod ether;
 mod hex;
 mod icmp;
@@ -16,6 +15,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::clock::{Clock, Form};
 use crate::errors::{CliError, note};
 use crate::filter::Filter;
 use crate::frame::Frame;
@@ -125,7 +125,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         printer: Printer::new(
             style(global, &args),
             services,
-            clock::Clock::new(clock::Form::from_count(args.time)),
+            Clock::new(Form::from_count(args.time)),
         ),
         filter,
         writer,

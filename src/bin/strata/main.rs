@@ -6,11 +6,14 @@
 //! quietly. Exit codes: 0 done, 1 ran and failed, 2 usage or set-up.
 
 mod argv;
+mod clock;
 mod dump;
 mod errors;
 mod filter;
+mod flow;
 mod frame;
 mod global;
+mod ids;
 mod pcap;
 mod ping;
 mod services;
@@ -19,6 +22,7 @@ mod source;
 mod stop;
 mod tcpclient;
 mod tcpserver;
+mod text;
 mod transfer;
 mod units;
 mod view;
@@ -53,6 +57,7 @@ enum Command {
     Tcpclient(tcpclient::Args),
     Tcpserver(tcpserver::Args),
     Dump(dump::Args),
+    Ids(ids::Args),
 }
 
 fn main() -> ExitCode {
@@ -81,5 +86,6 @@ fn run(global: &Global, command: Command) -> (&'static str, Result<ExitCode, Cli
         Command::Tcpclient(args) => ("tcpclient", tcpclient::run(global, args)),
         Command::Tcpserver(args) => ("tcpserver", tcpserver::run(global, args)),
         Command::Dump(args) => ("dump", dump::run(global, args)),
+        Command::Ids(args) => ("ids", ids::run(global, args)),
     }
 }

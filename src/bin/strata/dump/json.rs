@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::clock;
 use super::printer::Printer;
+use crate::clock;
 use crate::frame::Frame;
 use crate::services::protocol_name;
 use crate::view::{Net, View};

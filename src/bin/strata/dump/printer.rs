@@ -6,19 +6,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::dump::clock::Clock;
+use crate::clock::Clock;
 use crate::dump::tcp::Conversations;
 use crate::dump::{ether, hex, ip, ipv6};
 use crate::frame::{Frame, Link};
 use crate::services::Services;
-
-/// Appends formatted text to a `String`, which cannot fail.
-macro_rules! put {
-    ($out:expr, $($format:tt)*) => {{
-        let _ = ::std::fmt::Write::write_fmt($out, format_args!($($format)*));
-    }};
-}
-pub(super) use put;
+pub(super) use crate::text::put;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, Default)]

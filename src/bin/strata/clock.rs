@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::printer::put;
 use crate::frame::Stamp;
+use crate::text::put;
 
 /// Which time is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
