@@ -141,11 +141,11 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         out: String::new(),
         failed: None,
     };
-    stop::listen(None);
+    stop::listen(source.bell());
     announce(&source, &args);
     let at_once = args.line_buffered || source.is_live() || io::stdout().is_terminal();
     let ended = dump.drive(&mut source, at_once);
-    if let Source::Live(live) = &source {
+    if let Source::Live(live) = &mut source {
         note!(
             "{} packets captured\n{} packets received by filter\n{} packets dropped",
             dump.shown,

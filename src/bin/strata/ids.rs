@@ -122,7 +122,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         verify: !args.no_checksums,
         tell_flows: args.flows,
     });
-    stop::listen();
+    stop::listen(source.bell());
     let ended = drive(&mut engine, &mut source);
     let mut stdout = io::stdout().lock();
     if args.flows || global.json {

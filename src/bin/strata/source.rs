@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use netstrata::phy::{
-    Clock, Device, FrameSink, Monotonic, OpenError, RawOptions, RawSocket, RxCsum, RxToken, Tap,
-    Tun, TxToken, Waiter, Watch,
+    Bell, Clock, Device, FrameSink, Monotonic, OpenError, RawOptions, RawSocket, RxCsum, RxToken,
+    Tap, Tun, TxToken, Waiter, Watch,
 };
 
 use crate::errors::CliError;
@@ -79,6 +79,14 @@ impl Source {
                 false => Ok(Step::End),
             },
             Self::Live(live) => live.step(&mut sink),
+        }
+    }
+
+    /// Wakes a step that sleeps; files never do.
+    pub fn bell(&self) -> Option<Bell> {
+        match self {
+            Self::File(_) => None,
+            Self::Live(live) => Some(live.waiter.bell()),
         }
     }
 
@@ -168,8 +176,8 @@ impl Live {
     }
 
     /// Frames lost between the kernel and us, as far as known.
-    pub fn lost(&self) -> u64 {
-        match &self.device {
+    pub fn lost(&mut self) -> u64 {
+        match &mut self.device {
             Listener::Raw(raw) => raw.lost(),
             Listener::Tap(tap) => tap.lost(),
             Listener::Tun(tun) => tun.lost(),
