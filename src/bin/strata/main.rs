@@ -29,6 +29,7 @@ mod view;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::errors::{CliError, note};
@@ -63,6 +64,10 @@ enum Command {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(argv::rewrite(std::env::args_os())) {
         Ok(cli) => cli,
+        Err(e) if e.kind() == ErrorKind::ValueValidation => {
+            eprintln!("strata: {}", one_line(&e));
+            return ExitCode::from(2);
+        }
         Err(e) => {
             // Help asked for is no error. Whether anybody still reads makes no difference.
             let _ = e.print();
@@ -77,6 +82,23 @@ fn main() -> ExitCode {
         }
         ExitCode::from(e.code())
     })
+}
+
+/// A value that is none, in one line: what was wrong, what was expected, and where to look.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
+    let other = match error.get(ContextKind::InvalidArg).map(ToString::to_string) {
+        Some(arg) if arg.starts_with("--addr") || arg.starts_with("--phy") => {
+            "or use --phy cable, which has an address of its own"
+        }
+        _ => "or see --help",
+    };
+    format!("{first}; {other}")
 }
 
 /// Runs a command; its name goes in front of its errors.

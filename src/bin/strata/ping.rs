@@ -183,6 +183,9 @@ impl Ping<'_> {
     }
 
     fn receive(&mut self, session: &mut Session) -> Result<(), CliError> {
+        let us = session
+            .address()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |cidr| cidr.ip());
         loop {
             let mut line = Ok(());
             let socket = self.socket;
@@ -192,7 +195,7 @@ impl Ping<'_> {
                     line = match got.event {
                         Event::Reply(data) => self.reply(got.from, seq, got.ttl, data, got.when),
                         Event::Error(kind) => self.error(got.from, seq, &describe(kind)),
-                        Event::NotSent(why) => self.error(got.from, seq, &not_sent(why)),
+                        Event::NotSent(why) => self.error(us, seq, &not_sent(why)),
                     };
                 })
             });

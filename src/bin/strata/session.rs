@@ -9,9 +9,9 @@ use netstrata::host::{
     AnyLink, CABLE_FAR, Far, Host, Opened, Phy, Poll, Runner, Settings, SetupError, os_rng,
 };
 use netstrata::icmp::Icmp;
-use netstrata::phy::{Bell, FaultConfig, Instant, Watch};
+use netstrata::phy::{FaultConfig, Instant, Watch};
 use netstrata::socket::SlabSockets;
-use netstrata::tcp::Tcp;
+use netstrata::tcp::{State, Tcp};
 use netstrata::udp::Udp;
 use netstrata::{Cidr, Stack};
 
@@ -62,11 +62,6 @@ impl Session {
     /// Time to poll with.
     pub fn now(&self) -> Instant {
         self.runner.now()
-    }
-
-    /// Wakes a turn from elsewhere.
-    pub fn bell(&self) -> Bell {
-        self.runner.bell()
     }
 
     /// One turn of all hosts; sleeps until there is something to do, `until` at most.
@@ -139,6 +134,34 @@ fn explain(error: SetupError) -> CliError {
         SetupError::Device(error) => CliError::device(error),
         other => CliError::device(other),
     }
+}
+
+/// The states a connection went through between two looks at it, the last included: several
+/// may pass in one turn.
+pub fn passed(before: State, now: State) -> &'static [State] {
+    use State::{
+        CloseWait, Closed, Closing, Established, FinWait1, FinWait2, LastAck, SynSent, TimeWait,
+    };
+    const ACTIVE: &[State] = &[Established, FinWait1, FinWait2, TimeWait];
+    const PASSIVE: &[State] = &[Established, CloseWait, LastAck, Closed];
+    let path = match now {
+        CloseWait | LastAck | Closed => PASSIVE,
+        _ => ACTIVE,
+    };
+    let Some(end) = path.iter().position(|state| *state == now) else {
+        return match now {
+            SynSent => &[SynSent],
+            Closing => &[Closing],
+            _ => &[],
+        };
+    };
+    // A reset leads from anywhere to CLOSED without the states between.
+    let begin = match path.iter().position(|state| *state == before) {
+        Some(at) => at + 1,
+        None if now == Closed => end,
+        None => 0,
+    };
+    path.get(begin..=end).unwrap_or_default()
 }
 
 /// A rate for people: `941 Mbit/s`.

@@ -15,7 +15,7 @@ use netstrata::tcp::{State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
-use crate::session::{Rate, Session};
+use crate::session::{Rate, Session, passed};
 use crate::stop;
 use crate::transfer::{Bad, Input, Output, Transfer, Trouble};
 use crate::units;
@@ -271,8 +271,10 @@ impl Client<'_> {
             Err(gone) => return Err(CliError::failed("socket", gone)),
         };
         if self.verbose && state != one.state {
-            let local = local.map_or_else(String::new, |local| local.to_string());
-            eprintln!("[{state}] {local} -> {}", self.to);
+            let local = local.map_or_else(|| "?".into(), |local| local.to_string());
+            for state in passed(one.state, state) {
+                eprintln!("[{state}] {local} -> {}", self.to);
+            }
         }
         one.state = state;
         let moved = match result {
@@ -362,6 +364,9 @@ impl Client<'_> {
             transfer.output.verifies() && transfer.ended && transfer.received < wanted
         });
         let broken = self.failed > 0 || short || stop::asked();
+        if self.failed == self.connections.len() && sent + received == 0 && !self.json {
+            return Ok(ExitCode::from(1)); // all was said
+        }
         let line = if self.json {
             serde_json::json!({
                 "event": "summary", "destination": self.to.to_string(),

@@ -14,7 +14,7 @@ use netstrata::tcp::{State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
-use crate::session::{Rate, Session};
+use crate::session::{Rate, Session, passed};
 use crate::stop;
 use crate::transfer::{Input, Output, Transfer};
 use crate::units;
@@ -264,7 +264,8 @@ impl Server<'_> {
                 }
             };
             if self.verbose && !self.json {
-                writeln!(self.log(), "[ESTABLISHED] {peer}")?;
+                // Handshakes are over before a connection is anybody's.
+                writeln!(self.log(), "[SYN-RECEIVED] {peer}\n[ESTABLISHED] {peer}")?;
             }
             let since = session.now();
             let state = State::Established;
@@ -336,7 +337,9 @@ impl Server<'_> {
         let (done, state) = turned.map_err(|gone| CliError::failed("socket", gone))?;
         let (peer, before) = (one.peer, core::mem::replace(&mut one.state, state));
         if self.verbose && !self.json && before != state {
-            writeln!(self.log(), "[{state}] {peer}")?;
+            for state in passed(before, state) {
+                writeln!(self.log(), "[{state}] {peer}")?;
+            }
         }
         match done {
             Ok(false) => Ok(()),
