@@ -14,6 +14,7 @@ mod flow;
 mod frame;
 mod global;
 mod ids;
+mod lab;
 mod pcap;
 mod ping;
 mod services;
@@ -43,7 +44,7 @@ use crate::global::Global;
     arg_required_else_help = true,
     subcommand_required = true,
     max_term_width = 100,
-    after_help = "Example: strata lab up && ip netns exec host1 strata dump -i host1-veth"
+    after_help = "Example: strata tcpclient --size 100M"
 )]
 struct Cli {
     #[command(flatten)]
@@ -59,6 +60,7 @@ enum Command {
     Tcpserver(tcpserver::Args),
     Dump(dump::Args),
     Ids(ids::Args),
+    Lab(lab::Args),
 }
 
 fn main() -> ExitCode {
@@ -109,5 +111,6 @@ fn run(global: &Global, command: Command) -> (&'static str, Result<ExitCode, Cli
         Command::Tcpserver(args) => ("tcpserver", tcpserver::run(global, args)),
         Command::Dump(args) => ("dump", dump::run(global, args)),
         Command::Ids(args) => ("ids", ids::run(global, args)),
+        Command::Lab(args) => ("lab", lab::run(global, args)),
     }
 }
