@@ -43,7 +43,7 @@ for target in $targets; do
   mkdir -p "corpus/$target" "artifacts/$target"
   echo "== fuzz $target: $runs inputs or $seconds s"
   if ! "$target_dir/$host/release/$target" "corpus/$target" -runs=$runs -max_total_time="$seconds" \
-    -max_len=4096 -timeout=10 -rss_limit_mb=1024 -artifact_prefix="artifacts/$target/" \
+    -max_len=3000 -len_control=0 -timeout=10 -rss_limit_mb=1024 -artifact_prefix="artifacts/$target/" \
     -print_final_stats=1 >"$log" 2>&1; then
     tail -60 "$log"
     echo "fuzz: $target failed; the input is in ci/fuzz/artifacts/$target"

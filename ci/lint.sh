@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
+cargo fmt --manifest-path ci/fuzz/Cargo.toml --check
 for features in "" alloc std "std cli"; do
   echo "== clippy, features: ${features:-none}"
   cargo clippy --quiet --workspace --no-default-features --features "$features" -- -D warnings
