@@ -2,13 +2,23 @@
 //! of the table, every key hashed, compared or asked for, for 10, 1,000 and 100,000 sockets.
 #![cfg(feature = "alloc")]
 
+mod crowd;
+mod hosts;
+
+use core::net::Ipv4Addr;
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use crowd::{Crowd, Flow};
+use hosts::{A, B, Host, Wire, host_at, udp};
+use netstrata::Next;
+use netstrata::net::Ipv4;
 use netstrata::phy::Instant;
-use netstrata::socket::{Handle, SlabSet, Socket, SocketSet};
+use netstrata::socket::{Handle, SlabSet, SlabSockets, Socket, SocketSet};
+use netstrata::transport::Transports;
+use netstrata::udp::{Udp, UdpSocket};
 
 thread_local! {
     static KEYS: Cell<u64> = const { Cell::new(0) };
@@ -234,4 +244,118 @@ fn no_single_insertion_or_call_is_long() {
     assert_eq!(expired, u64::from(n));
     assert!(worst <= 64 * 12, "a call looked at {worst}");
     assert!(calls < u64::from(n) * 2, "{calls} calls");
+}
+
+/// Our second address: two have more ports than 100,000.
+const A2: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+
+/// Where socket `i` of many is bound.
+fn place(i: u32) -> (Ipv4Addr, u16) {
+    (if i & 1 == 0 { A } else { A2 }, 1000 + (i / 2) as u16)
+}
+
+fn two_addresses() -> Ipv4 {
+    Ipv4::default().with(0, A, 24).with(0, A2, 24)
+}
+
+/// Polls until nothing is left to do at once.
+fn settle<T: Transports<SlabSockets>>(host: &mut Host<T>, wire: &mut Wire) {
+    while host.poll(wire.now) == Next::Now {
+        wire.take();
+    }
+}
+
+#[test]
+fn datagrams_cost_the_same_beside_100_000_sockets() {
+    let mut costs = Vec::new();
+    for n in SIZES {
+        let (mut host, mut wire) = host_at(two_addresses(), (Udp::default(),));
+        let mut handles = Vec::new();
+        for i in 0..n {
+            let (ip, port) = place(i);
+            let mut socket = UdpSocket::new(0, Box::default(), Box::default());
+            if i == n / 2 {
+                socket = UdpSocket::new(0, vec![0; 256].into(), vec![0; 256].into());
+            }
+            socket.bind(Some(ip.into()), port);
+            handles.push(host.open(socket).unwrap());
+        }
+        settle(&mut host, &mut wire);
+        let h = handles[n as usize / 2];
+        let mut looks = {
+            let mut before = None;
+            move |host: &mut Host<(Udp,)>| {
+                let now = host
+                    .sockets::<UdpSocket<Box<[u8]>>, _>()
+                    .touched()
+                    .unwrap_or(0);
+                now - before.replace(now).unwrap_or(now)
+            }
+        };
+        looks(&mut host);
+
+        host.poll(wire.now);
+        let idle = looks(&mut host);
+
+        let answers = wire.ask(&mut host, &udp((B, 7), place(n / 2), b"ping"));
+        assert!(answers.is_empty());
+        assert_eq!(host.next_news::<UdpSocket<_>, _>(), Some(h));
+        let received = looks(&mut host);
+
+        host.socket(h)
+            .with(|s| s.send_to(b"pong", (B, 7).into()))
+            .unwrap()
+            .unwrap();
+        host.poll(wire.now);
+        assert_eq!(wire.take().len(), 1);
+        let sent = looks(&mut host);
+
+        let nobody = wire.ask(&mut host, &udp((B, 7), (A, 999), b"ping"));
+        assert_eq!(nobody.len(), 1, "port unreachable");
+        let refused = looks(&mut host);
+        costs.push([idle, received, sent, refused]);
+    }
+    println!("looks at slots for an idle poll, in, out, refused: {costs:?}");
+    assert!(
+        costs.iter().all(|c| c[0] == 0 && *c == costs[0]),
+        "{costs:?}"
+    );
+    assert!(costs[0].iter().all(|c| *c <= 32), "{costs:?}");
+}
+
+#[test]
+fn segments_cost_the_same_beside_idle_connections() {
+    let mut costs = Vec::new();
+    let mut crowd = Crowd::new();
+    for n in [10, 1_000, 10_000] {
+        crowd.grow(n, Host::poll);
+        // Past all delayed acknowledgments.
+        crowd.now += Duration::from_secs(5);
+        crowd.settle(Host::poll);
+        let mut looks = {
+            let mut before = None;
+            move |host: &mut crowd::Host| {
+                let now = host.sockets::<Flow, _>().touched().unwrap_or(0);
+                now - before.replace(now).unwrap_or(now)
+            }
+        };
+        looks(&mut crowd.server);
+        for _ in 0..3 {
+            crowd.server.poll(crowd.now);
+        }
+        let idle = looks(&mut crowd.server);
+        let h = crowd.served[n / 2];
+        let sent = crowd.server.socket(h).with(|s| s.send(&[1; 1000]));
+        assert_eq!(sent, Ok(Ok(1000)));
+        crowd.server.poll(crowd.now);
+        let sent = looks(&mut crowd.server);
+        crowd.now += Duration::from_secs(5);
+        crowd.client.poll(crowd.now);
+        crowd.server.poll(crowd.now);
+        let acked = looks(&mut crowd.server);
+        costs.push([idle, sent, acked]);
+    }
+    println!("looks at slots for idle polls, a segment, its acknowledgment: {costs:?}");
+    assert!(costs.iter().all(|c| c[0] == 0), "{costs:?}");
+    assert!(costs.iter().flatten().all(|c| *c <= 40), "{costs:?}");
 }

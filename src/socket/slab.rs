@@ -440,6 +440,14 @@ const _: () = {
     }
 };
 
+// With an index entry of 11 to 22 octets and two empty buffers, 158 of the 512 octets that an
+// idle connection may take.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<Slot<[u64; 4]>>() - size_of::<Option<[u64; 4]>>() <= 56);
+    assert!(size_of::<Elastic>() <= 40);
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -467,11 +475,3 @@ mod tests {
         assert_eq!(set.len(), 1);
     }
 }
-
-// With an index entry of 11 to 22 octets and two empty buffers, 158 of the 512 octets that an
-// idle connection may take.
-#[cfg(target_pointer_width = "64")]
-const _: () = {
-    assert!(size_of::<Slot<[u64; 4]>>() - size_of::<Option<[u64; 4]>>() <= 56);
-    assert!(size_of::<Elastic>() <= 40);
-};
