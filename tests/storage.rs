@@ -28,6 +28,14 @@ impl Socket for Dot {
     }
 }
 
+/// `n` cases, and no file for those that failed: they are printed.
+fn cases(n: u32) -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(n)
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Op {
     Insert(Option<u8>),
@@ -234,6 +242,8 @@ fn agrees<T: SocketSet<Dot>>(mut set: T, room: usize, ops: Vec<Op>) -> Result<()
 }
 
 proptest! {
+    #![proptest_config(cases(128))]
+
     #[test]
     fn fixed_set_is_the_model(room in 0usize..16, ops in ops()) {
         let mut slots: Vec<Slot<Dot>> = (0..room).map(|_| Slot::EMPTY).collect();
@@ -244,6 +254,8 @@ proptest! {
 
 #[cfg(feature = "alloc")]
 proptest! {
+    #![proptest_config(cases(128))]
+
     #[test]
     fn slab_set_is_the_model(ops in ops()) {
         agrees(SlabSet::new(), usize::MAX, ops)?;
@@ -421,7 +433,7 @@ fn receives<B: Stream>(mut buf: B, arrivals: Vec<Arrival>) -> Result<(), TestCas
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn ring_sends(size in prop_oneof![0usize..20, 0usize..5000], moves in moves()) {
@@ -439,7 +451,7 @@ proptest! {
 
 #[cfg(feature = "alloc")]
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn elastic_sends(size in prop_oneof![0usize..20, 0usize..20_000], moves in moves()) {

@@ -6,9 +6,11 @@
 //!
 //! Invariants: octets held lie in at most two pieces, so that a device gathers them as they
 //! are; the first `bytes.len()` octets of the ring, among them all that are held or written out
-//! of order, were touched once, and memory beyond is not (nor zeroed) before octets come; `len <= reach <= size`. Growing copies what
-//! is held, together less than the final size. If there is no memory to grow, fewer octets fit.
+//! of order, were touched once, and memory beyond is not (nor zeroed) before octets come;
+//! `len <= reach <= size`. Growing copies what is held, together less than the final size. If
+//! there is no memory to grow, fewer octets fit.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
@@ -19,9 +21,17 @@ const FIRST: usize = 2048;
 const PIECE: usize = 16_384;
 
 /// A byte ring of at most its capacity, and of no more memory than it needs: the stream buffer
-/// of [`SlabSockets`](crate::socket::SlabSockets).
+/// of [`SlabSockets`](crate::socket::SlabSockets). Without memory it is 16 octets.
 #[derive(Debug, Default)]
 pub struct Elastic {
+    ring: Option<Box<Memory>>,
+    /// Octets it may hold.
+    limit: u32,
+}
+
+/// The ring while there is one.
+#[derive(Debug, Default)]
+struct Memory {
     /// The ring is `bytes.capacity()` octets.
     bytes: Vec<u8>,
     /// Where the oldest octet is.
@@ -30,33 +40,11 @@ pub struct Elastic {
     len: u32,
     /// Octets from the oldest to the last one written, in order or not.
     reach: u32,
-    /// Octets it may hold.
-    limit: u32,
 }
 
-impl Elastic {
-    /// An empty buffer of at most `capacity` octets (and at most 4 GiB); allocates nothing.
-    pub const fn new(capacity: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            head: 0,
-            len: 0,
-            reach: 0,
-            limit: clamp(capacity),
-        }
-    }
-
-    /// Octets of memory it has allocated.
-    pub const fn allocated(&self) -> usize {
-        self.bytes.capacity()
-    }
-
+impl Memory {
     const fn size(&self) -> usize {
         self.bytes.capacity()
-    }
-
-    const fn held(&self) -> usize {
-        self.len as usize
     }
 
     /// Index of the octet at `offset` past the oldest; `offset` is at most the ring's size.
@@ -65,18 +53,14 @@ impl Elastic {
         at.checked_sub(self.size()).unwrap_or(at)
     }
 
-    /// Octets that may still be taken in.
-    fn room(&self) -> usize {
-        self.limit.saturating_sub(self.len) as usize
-    }
-
-    /// Has, or gets, room for `octets` from the oldest on; returns for how many there is.
-    fn reserve(&mut self, octets: usize) -> usize {
+    /// Has, or gets, room for `octets` from the oldest on, of which there may be `limit`; returns
+    /// for how many there is.
+    fn reserve(&mut self, octets: usize, limit: usize) -> usize {
         if octets <= self.size() {
             return octets;
         }
         let wish = octets.checked_next_power_of_two().unwrap_or(octets);
-        let wish = wish.max(FIRST).min((self.limit as usize).max(octets));
+        let wish = wish.max(FIRST).min(limit.max(octets));
         let mut grown = Vec::new();
         if grown.try_reserve_exact(wish).is_err() {
             return self.size();
@@ -102,11 +86,6 @@ impl Elastic {
         ]
     }
 
-    /// Up to `len` octets held, at `offset` past the oldest.
-    fn pieces(&self, offset: usize, len: usize) -> [&[u8]; 2] {
-        self.span(offset, len.min(self.held().saturating_sub(offset)))
-    }
-
     /// Writes `data` at index `at` of the ring; it ends within the ring.
     fn put(&mut self, at: usize, data: &[u8]) {
         if data.is_empty() {
@@ -125,31 +104,33 @@ impl Elastic {
         self.bytes.extend_from_slice(new);
     }
 
-    /// Copies what fits of `data` to `offset` past the newest octet.
-    fn copy_in(&mut self, offset: usize, data: &[u8]) -> usize {
-        let fits = data.len().min(self.room().saturating_sub(offset));
-        if fits == 0 {
-            return 0;
-        }
-        let start = self.held().saturating_add(offset);
-        let end = self.reserve(start.saturating_add(fits));
-        let fits = fits.min(end.saturating_sub(start));
+    /// Writes `data`, for which there is room, at `start` past the oldest octet.
+    fn write(&mut self, start: usize, data: &[u8]) {
         let at = self.at(start);
         if at < self.head as usize && self.bytes.len() < self.size() {
             // Past the end, with a gap before it that reaches the end.
             self.bytes.resize(self.size(), 0);
         }
-        let first = fits.min(self.size().saturating_sub(at));
-        let pieces = data
-            .get(..fits)
-            .and_then(|data| data.split_at_checked(first));
-        let Some((upper, lower)) = pieces else {
-            return 0;
+        let first = data.len().min(self.size().saturating_sub(at));
+        let Some((upper, lower)) = data.split_at_checked(first) else {
+            return;
         };
         self.put(at, upper);
         self.put(0, lower);
-        self.reach = self.reach.max(clamp(start.saturating_add(fits)));
-        fits
+        self.reach = self.reach.max(clamp(start.saturating_add(data.len())));
+    }
+
+    /// Up to `len` octets of free memory in one piece at `start` past the oldest octet.
+    fn free(&mut self, start: usize, len: usize) -> &mut [u8] {
+        let at = self.at(start);
+        let len = len
+            .min(self.size().saturating_sub(start))
+            .min(self.size().saturating_sub(at));
+        let stop = at.saturating_add(len);
+        if self.bytes.len() < stop {
+            self.bytes.resize(stop, 0);
+        }
+        self.bytes.get_mut(at..stop).unwrap_or_default()
     }
 
     /// Counts `n` more octets, written before, as held.
@@ -159,13 +140,77 @@ impl Elastic {
 
     /// Forgets the `n` oldest octets.
     fn forget(&mut self, n: usize) {
-        let n = n.min(self.held());
+        let n = n.min(self.len as usize);
         self.head = clamp(self.at(n));
         self.len = self.len.saturating_sub(clamp(n));
         self.reach = self.reach.saturating_sub(clamp(n));
         if self.reach == 0 {
             // Back to memory that was used before, in one piece.
             self.head = 0;
+        }
+    }
+}
+
+impl Elastic {
+    /// An empty buffer of at most `capacity` octets (and at most 4 GiB); allocates nothing.
+    pub const fn new(capacity: usize) -> Self {
+        Self {
+            ring: None,
+            limit: clamp(capacity),
+        }
+    }
+
+    /// Octets of memory it has allocated for what it holds.
+    pub fn allocated(&self) -> usize {
+        self.ring.as_ref().map_or(0, |ring| ring.size())
+    }
+
+    fn held(&self) -> usize {
+        self.ring.as_ref().map_or(0, |ring| ring.len as usize)
+    }
+
+    /// Octets that may still be taken in.
+    fn room(&self) -> usize {
+        (self.limit as usize).saturating_sub(self.held())
+    }
+
+    /// Up to `len` octets held, at `offset` past the oldest.
+    fn pieces(&self, offset: usize, len: usize) -> [&[u8]; 2] {
+        match &self.ring {
+            Some(ring) => {
+                let held = (ring.len as usize).saturating_sub(offset);
+                ring.span(offset, len.min(held))
+            }
+            None => [&[]; 2],
+        }
+    }
+
+    /// Copies what fits of `data` to `offset` past the newest octet.
+    fn copy_in(&mut self, offset: usize, data: &[u8]) -> usize {
+        let fits = data.len().min(self.room().saturating_sub(offset));
+        if fits == 0 {
+            return 0;
+        }
+        let start = self.held().saturating_add(offset);
+        let ring = self.ring.get_or_insert_default();
+        let end = ring.reserve(start.saturating_add(fits), self.limit as usize);
+        let fits = fits.min(end.saturating_sub(start));
+        let Some(data) = data.get(..fits).filter(|data| !data.is_empty()) else {
+            return 0;
+        };
+        ring.write(start, data);
+        fits
+    }
+
+    fn extend(&mut self, n: usize) {
+        if let Some(ring) = &mut self.ring {
+            ring.extend(n);
+        }
+    }
+
+    fn forget(&mut self, n: usize) {
+        if let Some(ring) = &mut self.ring {
+            ring.forget(n);
         }
     }
 
@@ -175,10 +220,7 @@ impl Elastic {
     }
 
     fn give_back(&mut self) {
-        if self.reach == 0 {
-            self.bytes = Vec::new();
-            self.head = 0;
-        }
+        self.ring.take_if(|ring| ring.reach == 0);
     }
 }
 
@@ -264,27 +306,17 @@ impl WriteBuf for Elastic {
         if wish == 0 {
             return 0;
         }
+        let ring = self.ring.get_or_insert_default();
         // A large wish alone is no reason to allocate much.
-        let end = self.reserve(start.saturating_add(wish.min(PIECE)));
-        let at = self.at(start);
-        let n = end
-            .max(self.size())
-            .saturating_sub(start)
-            .min(self.size().saturating_sub(at))
-            .min(wish);
-        if n == 0 {
+        ring.reserve(start.saturating_add(wish.min(PIECE)), self.limit as usize);
+        let room = ring.free(start, wish);
+        if room.is_empty() {
             return 0;
         }
-        let stop = at.saturating_add(n);
-        if self.bytes.len() < stop {
-            self.bytes.resize(stop, 0);
-        }
-        let Some(room) = self.bytes.get_mut(at..stop) else {
-            return 0;
-        };
+        let n = room.len();
         let used = f(room).min(n);
-        self.reach = self.reach.max(clamp(start.saturating_add(used)));
-        self.extend(used);
+        ring.reach = ring.reach.max(clamp(start.saturating_add(used)));
+        ring.extend(used);
         used
     }
 }

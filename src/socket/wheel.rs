@@ -16,7 +16,7 @@
 //! [`BUDGET`] slots at most; a slot is looked at once per level on its way down, that is three
 //! times for a second, six for two hours. Used by the slab.
 
-use crate::socket::list::{Link, Links, List};
+use crate::socket::list::{Links, List};
 
 /// Slots looked at in one call of [`Wheel::next_expired`].
 pub const BUDGET: usize = 64;
@@ -27,55 +27,38 @@ pub const TIMER: u8 = 2;
 
 const LEVELS: usize = 11;
 /// In no bucket.
-const LOOSE: u16 = u16::MAX;
+pub const LOOSE: u16 = u16::MAX;
 /// How far the present may lag behind without being looked after, in microseconds.
 const LAG: u64 = 1 << 18;
 /// Slots looked at to tell the next deadline exactly.
 const LOOK: usize = 8;
 
-/// A slot's place in the wheel.
+/// A slot's place in the wheel, kept in its parts so that the slot packs tightly: a deadline, a
+/// bucket, and a link of kind [`TIMER`].
 #[derive(Debug)]
-pub struct Timer {
+pub struct Timer<'s> {
     /// Microseconds, or [`NEVER`].
-    deadline: u64,
-    link: Link,
-    bucket: u16,
+    pub deadline: &'s mut u64,
+    /// Number of a bucket, or [`LOOSE`].
+    pub bucket: &'s mut u16,
 }
 
-impl Timer {
-    /// In no wheel.
-    pub const IDLE: Self = Self {
-        deadline: NEVER,
-        link: Link::LOOSE,
-        bucket: LOOSE,
-    };
-    /// The link of kind [`TIMER`].
-    pub const fn link(&mut self) -> &mut Link {
-        &mut self.link
-    }
-    /// The slot after this one in its bucket.
-    pub const fn next_slot(&self) -> u32 {
-        self.link.next_slot()
-    }
-    /// Microseconds, or [`NEVER`].
-    pub const fn deadline(&self) -> u64 {
-        self.deadline
-    }
+impl Timer<'_> {
     /// What [`Wheel::arm`] does, if that is to move the deadline later.
-    pub const fn postpone(&mut self, deadline: u64) -> bool {
+    pub const fn postpone(self, deadline: u64) -> bool {
         // Without a deadline the present one is `NEVER`, and nothing is later.
-        let later = deadline >= self.deadline && deadline != NEVER;
+        let later = deadline >= *self.deadline && deadline != NEVER;
         if later {
-            self.deadline = deadline;
+            *self.deadline = deadline;
         }
         later
     }
 }
 
-/// Slots with a [`Timer`].
+/// Slots with a [`Timer`], initially [`NEVER`] and [`LOOSE`].
 pub trait Timers: Links<TIMER> {
     /// The timer of `slot`.
-    fn timer(&mut self, slot: u32) -> Option<&mut Timer>;
+    fn timer(&mut self, slot: u32) -> Option<Timer<'_>>;
     /// The deadline of `slot`.
     fn deadline(&self, slot: u32) -> u64;
 }
@@ -135,8 +118,8 @@ impl Wheel {
         let Some(timer) = timers.timer(slot) else {
             return;
         };
-        let before = core::mem::replace(&mut timer.deadline, deadline);
-        let bucket = timer.bucket;
+        let before = core::mem::replace(timer.deadline, deadline);
+        let bucket = *timer.bucket;
         if before != NEVER {
             self.disarmed();
         }
@@ -159,8 +142,8 @@ impl Wheel {
         let Some(timer) = timers.timer(slot) else {
             return;
         };
-        let before = core::mem::replace(&mut timer.deadline, NEVER);
-        let bucket = timer.bucket;
+        let before = core::mem::replace(timer.deadline, NEVER);
+        let bucket = *timer.bucket;
         if before != NEVER {
             self.disarmed();
         }
@@ -241,7 +224,7 @@ impl Wheel {
         let digit = digit(at, level);
         let bucket = (level * 64 + digit) as u16;
         if let Some(timer) = timers.timer(slot) {
-            timer.bucket = bucket;
+            *timer.bucket = bucket;
         }
         if let Some(list) = self.list(bucket) {
             list.push_back(timers, slot);
@@ -253,7 +236,7 @@ impl Wheel {
 
     fn unlink(&mut self, timers: &mut impl Timers, slot: u32, bucket: u16) {
         if let Some(timer) = timers.timer(slot) {
-            timer.bucket = LOOSE;
+            *timer.bucket = LOOSE;
         }
         let Some(list) = self.list(bucket) else {
             return;
@@ -313,29 +296,43 @@ const fn digit_of(bucket: u16) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::socket::list::NIL;
+    use crate::socket::list::{Link, NIL};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
     use std::vec::Vec;
 
-    impl Links<TIMER> for Vec<Timer> {
+    struct Slot {
+        deadline: u64,
+        link: Link,
+        bucket: u16,
+    }
+
+    fn slots(n: u32) -> Vec<Slot> {
+        let idle = |_| Slot {
+            deadline: NEVER,
+            link: Link::LOOSE,
+            bucket: LOOSE,
+        };
+        (0..n).map(idle).collect()
+    }
+
+    impl Links<TIMER> for Vec<Slot> {
         fn link(&mut self, slot: u32) -> Option<&mut Link> {
-            self.get_mut(slot as usize).map(Timer::link)
+            self.get_mut(slot as usize).map(|s| &mut s.link)
         }
         fn next(&self, slot: u32) -> u32 {
-            self.as_slice()
-                .get(slot as usize)
-                .map_or(NIL, |t| t.next_slot())
+            self.get(slot as usize).map_or(NIL, |s| s.link.next_slot())
         }
     }
-    impl Timers for Vec<Timer> {
-        fn timer(&mut self, slot: u32) -> Option<&mut Timer> {
-            self.get_mut(slot as usize)
+    impl Timers for Vec<Slot> {
+        fn timer(&mut self, slot: u32) -> Option<Timer<'_>> {
+            self.get_mut(slot as usize).map(|s| Timer {
+                deadline: &mut s.deadline,
+                bucket: &mut s.bucket,
+            })
         }
         fn deadline(&self, slot: u32) -> u64 {
-            self.as_slice()
-                .get(slot as usize)
-                .map_or(NEVER, |t| t.deadline)
+            self.get(slot as usize).map_or(NEVER, |s| s.deadline)
         }
     }
 
@@ -352,7 +349,7 @@ mod tests {
     }
 
     /// All that expire by `now`, and the number of calls it took.
-    fn drain(wheel: &mut Wheel, timers: &mut Vec<Timer>, now: u64) -> (BTreeSet<u32>, usize) {
+    fn drain(wheel: &mut Wheel, timers: &mut Vec<Slot>, now: u64) -> (BTreeSet<u32>, usize) {
         let mut seen = BTreeSet::new();
         for calls in 1.. {
             match wheel.next_expired(timers, now) {
@@ -370,7 +367,7 @@ mod tests {
             start in prop_oneof![Just(0u64), any::<u32>().prop_map(u64::from), 1u64 << 50..1 << 55],
             ops in proptest::collection::vec((0u8..6, 0u32..150, span()), 0..400),
         ) {
-            let mut timers: Vec<Timer> = (0..150).map(|_| Timer::IDLE).collect();
+            let mut timers = slots(150);
             let mut wheel = Wheel::new();
             let mut model: BTreeMap<u32, u64> = BTreeMap::new();
             let mut now = start;
@@ -413,7 +410,7 @@ mod tests {
 
     #[test]
     fn one_timer_wakes_nobody_early() {
-        let mut timers: Vec<Timer> = std::vec![Timer::IDLE, Timer::IDLE];
+        let mut timers = slots(2);
         let mut wheel = Wheel::new();
         let mut now = 1_700_000_000_000_000;
         wheel.arm(&mut timers, 0, now + 7_200_000_000);
@@ -435,7 +432,7 @@ mod tests {
     #[test]
     fn a_crowd_is_moved_piece_by_piece_and_in_time() {
         let n = 20_000u32;
-        let mut timers: Vec<Timer> = (0..n).map(|_| Timer::IDLE).collect();
+        let mut timers = slots(n);
         let mut wheel = Wheel::new();
         let hour = 3_600_000_000;
         for slot in 0..n {

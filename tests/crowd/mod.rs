@@ -16,13 +16,18 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// Connections that are opened at a time.
 const WAVE: usize = 64;
+/// Where the server listens.
+const PORTS: core::ops::Range<u16> = 80..88;
+/// Connections to each port: there are 16,384 ephemeral ones.
+const EACH: usize = 12_800;
 
 /// Both hosts and the two ends of each connection.
 pub struct Crowd {
     pub server: Host,
     pub client: Host,
     pub now: Instant,
-    listener: Handle<Flow>,
+    /// On as many ports as the client's ephemeral ports make necessary.
+    listeners: Vec<Handle<Flow>>,
     /// Ends at the server, in the order in which they were accepted.
     pub served: Vec<Handle<Flow>>,
 }
@@ -43,13 +48,16 @@ impl Crowd {
     pub fn new() -> Self {
         let (a, b) = Cable::new(1500);
         let mut server = host(a, SERVER, 1);
-        let listener = TcpSocket::listener((SERVER, 80).into(), 2 * WAVE);
-        let listener = server.open(listener).unwrap();
+        let mut listen = |port| {
+            let listener = TcpSocket::listener((SERVER, port).into(), 2 * WAVE);
+            server.open(listener).unwrap()
+        };
+        let listeners = PORTS.map(&mut listen).collect();
         Self {
             server,
             client: host(b, CLIENT, 2),
             now: Instant::from_secs(1),
-            listener,
+            listeners,
             served: Vec::new(),
         }
     }
@@ -67,16 +75,19 @@ impl Crowd {
     pub fn grow(&mut self, n: usize, mut serve: impl FnMut(&mut Host, Instant) -> Next) {
         while self.served.len() < n {
             let wave = WAVE.min(n - self.served.len());
+            let port = 80 + (self.served.len() / EACH) as u16;
             for _ in 0..wave {
-                let socket = TcpSocket::connecting((SERVER, 80).into());
+                let socket = TcpSocket::connecting((SERVER, port).into());
                 self.client.open(socket).unwrap();
             }
             self.settle(&mut serve);
             let before = self.served.len();
-            while let Some(h) = self.server.socket(self.listener).accept() {
-                self.served.push(h);
+            for listener in &self.listeners {
+                while let Some(h) = self.server.socket(*listener).accept() {
+                    self.served.push(h);
+                }
             }
-            assert!(self.served.len() > before, "no connection came about at {}: {:?} {:?}", before, self.server.stats(), self.client.stats());
+            assert_eq!(self.served.len(), before + wave);
             // News is taken as an application would.
             while self.server.next_news::<Flow, _>().is_some() {}
             while self.client.next_news::<Flow, _>().is_some() {}
