@@ -134,6 +134,17 @@ impl<I: Interface> Far<I> {
         }
     }
 
+    /// Sends one datagram to `server`, from a port of its own, so that an answer finds somebody
+    /// who does not answer in turn: port 7 would echo an echo for ever.
+    pub fn greet(&mut self, server: SocketAddr, text: &[u8]) {
+        let buffer = || vec![0; 2048].into_boxed_slice();
+        let mut socket = UdpSocket::new(0, buffer(), buffer());
+        if socket.send_to(text, server).is_ok() {
+            // A full table is no visitor's business.
+            let _ = self.host.open(socket);
+        }
+    }
+
     /// The stack.
     pub fn host(&mut self) -> &mut Host<I> {
         &mut self.host

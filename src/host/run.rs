@@ -36,6 +36,19 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Poll for Stack<I, N, T, S> {
     }
 }
 
+/// Nobody, as at the far end of a device that is no cable, has nothing to do.
+impl<P: Poll> Poll for Option<P> {
+    fn poll(&mut self, now: Instant) -> Next {
+        match self {
+            Some(host) => host.poll(now),
+            None => Next::Wait {
+                until: None,
+                room: false,
+            },
+        }
+    }
+}
+
 impl Runner {
     pub(super) fn new(activity: Activity, fd: Option<OwnedFd>) -> io::Result<Self> {
         Ok(Self {
@@ -63,12 +76,20 @@ impl Runner {
     }
 
     /// Polls every host once, and then, if nothing moved, sleeps until there is something to
-    /// do: a frame, a timer of a host, `until`, one of `watches`, or the bell. Returns at once
-    /// while there is work.
+    /// do: a frame, a timer of a host, `until`, or the bell. Returns at once while there is
+    /// work.
+    ///
+    /// # Errors
+    /// What sleeping failed with.
+    pub fn turn(&mut self, hosts: &mut [&mut dyn Poll], until: Option<Instant>) -> io::Result<()> {
+        self.turn_watching(hosts, until, &[])
+    }
+
+    /// As [`turn`](Self::turn), and ends a sleep too when one of `watches` is ready.
     ///
     /// # Errors
     /// What sleeping failed with; more than [`Waiter::MAX_WATCHES`] descriptors.
-    pub fn turn(
+    pub fn turn_watching(
         &mut self,
         hosts: &mut [&mut dyn Poll],
         until: Option<Instant>,

@@ -1,6 +1,5 @@
 //! The way down: what transports see of the layers below them.
 
-use core::cell::Cell;
 use core::net::IpAddr;
 use phy::{Instant, TxMeta};
 
@@ -111,12 +110,7 @@ pub(crate) struct Down<'a, I, N> {
     net: &'a mut N,
     origin: &'a mut Origin,
     now: Instant,
-    /// The way found last: routes do not change while we send, and packets go in trains.
-    last: Cell<Option<Way>>,
 }
-
-/// Destination, source asked for, and the way from one to the other.
-type Way = (IpAddr, Option<IpAddr>, Hop);
 
 impl<'a, I: Interface, N: Network> Down<'a, I, N> {
     pub fn new(iface: &'a mut I, net: &'a mut N, origin: &'a mut Origin, now: Instant) -> Self {
@@ -125,18 +119,6 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
             net,
             origin,
             now,
-            last: Cell::new(None),
-        }
-    }
-
-    fn route(&self, dst: IpAddr, src: Option<IpAddr>) -> Result<Hop, TxError> {
-        match self.last.get() {
-            Some((to, from, hop)) if (to, from) == (dst, src) => Ok(hop),
-            _ => {
-                let hop = self.net.route(dst, src).ok_or(TxError::NoRoute)?;
-                self.last.set(Some((dst, src, hop)));
-                Ok(hop)
-            }
         }
     }
 
@@ -228,7 +210,7 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
 
 impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     fn room(&self, dst: IpAddr, src: Option<IpAddr>) -> Result<Room, TxError> {
-        let hop = self.route(dst, src)?;
+        let hop = self.net.route(dst, src).ok_or(TxError::NoRoute)?;
         let front = if dst.is_ipv4() { 20 } else { 40 };
         Ok(Room {
             src: src.unwrap_or(hop.from),
@@ -249,7 +231,7 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     where
         F: FnOnce(&IpHeader, &mut [u8]),
     {
-        let hop = self.route(to.dst, to.src)?;
+        let hop = self.net.route(to.dst, to.src).ok_or(TxError::NoRoute)?;
         let ttl = match hop.cast {
             // RFC 1112 §6.1: groups stay on the link unless the sender says otherwise.
             Cast::Multicast => 1,

@@ -41,8 +41,6 @@ pub struct UdpSocket<B> {
     failure: Option<Failure>,
     /// Its key may not be what the table knows.
     renamed: bool,
-    /// Another socket has its name, until it gets another.
-    refused: bool,
     /// Somebody was refused for want of room.
     full: bool,
     released: bool,
@@ -99,7 +97,6 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
             broadcast: false,
             failure: None,
             renamed: false,
-            refused: false,
             full: false,
             released: false,
         }
@@ -110,7 +107,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     /// has both.
     pub fn bind(&mut self, ip: Option<IpAddr>, port: u16) {
         (self.ip, self.port) = (ip.filter(|ip| !ip.is_unspecified()), port);
-        self.rename();
+        (self.source, self.renamed) = (None, true);
     }
 
     /// Sends to `peer` and hears of `peer` only, from now on. What others sent before stays.
@@ -120,18 +117,14 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     pub fn connect(&mut self, peer: SocketAddr) -> Result<(), SendError> {
         check(peer)?;
         self.peer = Some(peer);
-        self.rename();
+        (self.source, self.renamed) = (None, true);
         Ok(())
     }
 
     /// Hears of everybody again.
     pub fn disconnect(&mut self) {
         self.peer = None;
-        self.rename();
-    }
-
-    fn rename(&mut self) {
-        (self.source, self.renamed, self.refused) = (None, true, false);
+        (self.source, self.renamed) = (None, true);
     }
 
     /// The address it is bound to, or sends from while connected; `None` for all of ours.
@@ -324,7 +317,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         self.renamed = false;
     }
 
-    /// The local side is taken, or there is no port left.
+    /// The local side is taken.
     pub(super) fn refuse(&mut self) {
         let unspecified = IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED);
         let local = SocketAddr::new(self.local_ip().unwrap_or(unspecified), self.port);
@@ -332,23 +325,14 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
             why: Why::InUse,
             peer: local,
         });
-        // Without a port it tries again with the next datagram.
-        (self.refused, self.renamed) = (self.port != 0, false);
-    }
-
-    /// Has it no name to send under?
-    pub(super) fn is_nameless(&self) -> bool {
-        self.refused || self.port == 0
+        (self.port, self.renamed) = (0, false);
     }
 
     /// What is missing for the table to know it by its present key.
     pub(super) fn lacks(&mut self) -> Option<Need> {
-        if self.released || self.refused {
-            return None;
-        }
         let next = self.tx.front().map(|(meta, _)| meta.peer.ip());
         let needs_port = self.port == 0 && (next.is_some() || self.peer.is_some());
-        if !needs_port && (!self.renamed || self.port == 0) {
+        if self.released || !(self.renamed || needs_port) || (self.port == 0 && !needs_port) {
             return None;
         }
         Some(Need {
@@ -421,7 +405,7 @@ impl<B: DerefMut<Target = [u8]>> socket::Socket for UdpSocket<B> {
     type Key = Endpoint;
 
     fn key(&self) -> Option<Endpoint> {
-        if self.is_nameless() || self.released {
+        if self.port == 0 || self.released {
             return None;
         }
         Some(match (self.peer, self.ip.or(self.source)) {

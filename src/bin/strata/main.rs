@@ -7,7 +7,6 @@
 
 mod argv;
 mod clock;
-mod demo;
 mod dump;
 mod errors;
 mod filter;

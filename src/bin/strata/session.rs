@@ -6,8 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netstrata::host::{
-    AnyDevice, AnyLink, CABLE_FAR, Far, Host, Opened, Phy, Poll, Runner, Settings, SetupError,
-    os_rng,
+    AnyLink, CABLE_FAR, Far, Host, Opened, Phy, Poll, Runner, Settings, SetupError, os_rng,
 };
 use netstrata::icmp::Icmp;
 use netstrata::phy::{FaultConfig, Instant, Watch};
@@ -37,17 +36,6 @@ impl Session {
     /// # Errors
     /// What kept it from it, for people.
     pub fn open(global: &Global) -> Result<Self, CliError> {
-        Self::open_with(global, |device| device)
-    }
-
-    /// As [`Session::open`], with a wrapper around the device.
-    ///
-    /// # Errors
-    /// What kept it from it, for people.
-    pub fn open_with(
-        global: &Global,
-        wrap: impl FnOnce(AnyDevice) -> AnyDevice,
-    ) -> Result<Self, CliError> {
         let settings = settings(global)?;
         let opened = settings.open().map_err(explain)?;
         let Opened {
@@ -59,7 +47,7 @@ impl Session {
             runner,
             ..
         } = opened;
-        let link = Opened::link(wrap(device), medium, mac);
+        let link = Opened::link(device, medium, mac);
         let protocols = (Icmp::default(), Udp::default(), Tcp::default());
         let host = Stack::new(link, net, protocols, SlabSockets, &mut os_rng());
         stop::listen(runner.bell());
@@ -81,15 +69,8 @@ impl Session {
     /// # Errors
     /// When sleeping fails.
     pub fn turn(&mut self, until: Option<Instant>, watches: &[Watch<'_>]) -> Result<(), CliError> {
-        let mut hosts: [Option<&mut dyn Poll>; 2] = [
-            Some(&mut self.host),
-            self.far.as_mut().map(|far| far as &mut dyn Poll),
-        ];
-        let done = match &mut hosts {
-            [Some(host), Some(far)] => self.runner.turn(&mut [*host, *far], until, watches),
-            [Some(host), None] => self.runner.turn(&mut [*host], until, watches),
-            _ => Ok(()),
-        };
+        let hosts: &mut [&mut dyn Poll] = &mut [&mut self.host, &mut self.far];
+        let done = self.runner.turn_watching(hosts, until, watches);
         done.map_err(|e| CliError::failed("waiting for frames", e))
     }
 

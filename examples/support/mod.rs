@@ -1,0 +1,99 @@
+//! What the examples share: the place on the network that the command line names, and one line
+//! for whatever goes wrong. Every example takes
+//!
+//! ```text
+//! --phy cable|loopback|tap:NAME|tun:NAME|raw:IFACE   the device; a cable to a second host in
+//!                                                    this process if none is named
+//! --addr ADDRESS/PREFIX                              our address there; may be repeated
+//! --gateway ADDRESS                                  the way to other networks
+//! --mac ADDRESS, --mtu OCTETS                        other than the device's own
+//! ```
+#![allow(dead_code, reason = "no example uses all of it")]
+
+use std::fmt::{Debug, Display, Formatter, Result as FmtResult};
+use std::net::IpAddr;
+
+use netstrata::host::{AnyDevice, AnyLink, CABLE_FAR, Opened, Phy, Runner, Settings};
+use netstrata::net::Ipv4;
+
+/// Where a host can be put.
+pub struct Place {
+    /// The link: Ethernet or bare IP over whatever device was named.
+    pub link: AnyLink,
+    /// Our addresses and routes on it.
+    pub net: Ipv4,
+    /// The first of our addresses.
+    pub address: IpAddr,
+    /// The other end of a cable, for a second host; a real device has real ones.
+    pub far: Option<AnyDevice>,
+    /// Keeps the time, and sleeps while there is nothing to do.
+    pub runner: Runner,
+    /// What else was on the command line.
+    pub words: Vec<String>,
+    /// Who is there without being named: the second host, or ourselves on loopback.
+    neighbor: Option<IpAddr>,
+}
+
+/// The settings on the command line, and its other words.
+pub fn settings() -> Result<(Settings, Vec<String>), Trouble> {
+    Ok(Settings::from_words(std::env::args().skip(1))?)
+}
+
+/// Opens the device that the command line names.
+pub fn open() -> Result<Place, Trouble> {
+    let (settings, words) = settings()?;
+    let Opened {
+        device,
+        medium,
+        mac,
+        net,
+        far,
+        runner,
+    } = settings.open()?;
+    let address = net.addresses().next().map(|(_, cidr)| cidr.ip());
+    let address = address.ok_or("this device has no address")?;
+    Ok(Place {
+        link: Opened::link(device, medium, mac),
+        net,
+        address,
+        far,
+        runner,
+        words,
+        neighbor: match settings.phy {
+            Phy::Cable => Some(CABLE_FAR.ip()),
+            Phy::Loopback => Some(address),
+            Phy::Tap(_) | Phy::Tun(_) | Phy::Raw(_) => None,
+        },
+    })
+}
+
+impl Place {
+    /// Whom to talk to: the address in `word`, or else who is there without being named.
+    pub fn peer(&self, word: Option<&String>) -> Result<IpAddr, Trouble> {
+        match word {
+            Some(word) => Ok(word.parse()?),
+            None => Ok(self.neighbor.ok_or("name an address to talk to")?),
+        }
+    }
+}
+
+/// A buffer of 64 KiB for datagrams.
+pub fn buffer() -> Box<[u8]> {
+    vec![0; 1 << 16].into()
+}
+
+/// Whatever went wrong, as the one line that `main` ends with.
+pub struct Trouble(String);
+
+impl<E: Display> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// `main` prints its error by `Debug`; people want to read it.
+impl Debug for Trouble {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        f.write_str(&self.0)
+    }
+}
