@@ -20,6 +20,45 @@ use crate::stats::Stats;
 use crate::transport::{Holds, Transports};
 
 /// Layers put together: interface, IP versions, transports, socket storage.
+///
+/// A stack does nothing by itself: [`poll`](Self::poll) is one bounded turn, and [`Next`] says
+/// when another is due. Sockets are used between polls, through their handles.
+///
+/// ```
+/// use netstrata::iface::Ip;
+/// use netstrata::net::Ipv4;
+/// use netstrata::phy::{Cable, Instant};
+/// use netstrata::socket::SlabSockets;
+/// use netstrata::udp::{Udp, UdpSocket};
+/// use netstrata::{Next, Stack};
+/// # struct Rng(u64);
+/// # impl rand_core::TryRng for Rng {
+/// #     type Error = core::convert::Infallible;
+/// #     fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(4) }
+/// #     fn try_next_u64(&mut self) -> Result<u64, Self::Error> { Ok(self.0) }
+/// #     fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> { dst.fill(4); Ok(()) }
+/// # }
+/// # impl rand_core::TryCryptoRng for Rng {}
+/// # let mut rng = Rng(4); // an application takes its operating system's source
+/// // Two hosts on one cable.
+/// let (east, west) = Cable::new(1500);
+/// let net = |last| Ipv4::default().with(0, [10, 0, 0, last].into(), 24);
+/// let mut a = Stack::new(Ip::new(east), net(1), (Udp::default(),), SlabSockets, &mut rng);
+/// let mut b = Stack::new(Ip::new(west), net(2), (Udp::default(),), SlabSockets, &mut rng);
+///
+/// let buffer = || vec![0; 4096].into_boxed_slice();
+/// let here = a.open(UdpSocket::new(5000, buffer(), buffer()))?;
+/// let there = b.open(UdpSocket::new(7, buffer(), buffer()))?;
+/// a.socket(here).with(|s| s.send_to(b"hello", ([10, 0, 0, 2], 7).into()))??;
+///
+/// let now = Instant::ZERO; // an application reads a clock
+/// assert_eq!(a.poll(now), Next::Wait { until: None, room: false });
+/// b.poll(now);
+/// assert_eq!(b.next_news(), Some(there));
+/// let got = b.socket(there).with(|s| s.recv_with(|from, data| (from.peer, data.to_vec())))??;
+/// assert_eq!(got, (([10, 0, 0, 1], 5000).into(), b"hello".to_vec()));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 pub struct Stack<I, N, T: Transports<S>, S> {
     /// The link side.
     pub iface: I,

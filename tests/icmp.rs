@@ -4,15 +4,18 @@ mod hosts;
 
 use core::time::Duration;
 
-use hosts::{A, ALL, B, Host, Wire, cut, drops, dump, echo, host, icmp, ip, ip_with, udp};
-use netstrata::Next;
+use hosts::{A, ALL, B, Host, Seed, Wire, cut, drops, dump, echo, host, icmp, ip, ip_with, udp};
 use netstrata::error::Drop;
 use netstrata::icmp::{Event, Icmp, PingSocket};
+use netstrata::iface::Ip;
+use netstrata::net::Ipv4;
 use netstrata::net::limit::{IcmpLimit, Rate};
-use netstrata::socket::Handle;
+use netstrata::phy::{Cable, Instant};
+use netstrata::socket::{Handle, SlabSockets};
 use netstrata::transport::{SendError, Why};
 use netstrata::udp::Udp;
 use netstrata::wire::{self, Icmpv4, Redirect, TimeExceeded, Unreachable};
+use netstrata::{Next, Stack};
 
 type Ping = PingSocket<Box<[u8]>>;
 
@@ -110,6 +113,27 @@ fn bad_messages_are_dropped_for_their_reason() {
         (Drop::NoSocket, 1),
     ];
     assert_eq!(drops(&host), expected);
+}
+
+#[test]
+fn answers_that_find_no_room_are_counted() {
+    let (near, far) = Cable::with_queue(1500, 2);
+    let mut host = Stack::new(
+        Ip::new(near),
+        Ipv4::default().with(0, A, 24),
+        (Icmp::default(), Udp::default()),
+        SlabSockets,
+        &mut Seed(1),
+    );
+    let now = Instant::from_secs(1);
+    let mut wire = Wire { end: far, now };
+    for _ in 0..2 {
+        wire.put(&echo(A, b"x"));
+        wire.put(&udp((B, 1), (A, 9), b"?"));
+        host.poll(now);
+    }
+    assert_eq!(wire.take().len(), 2);
+    assert_eq!(host.stats().drops.get(Drop::TxFull), 2);
 }
 
 #[test]

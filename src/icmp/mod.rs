@@ -249,20 +249,22 @@ impl Icmp {
         Set: SocketSet<PingSocket<B>>,
     {
         if set.get(h)?.ident().is_none() {
-            let ident = self
-                .idents
-                .random(|ident| ident != 0 && set.lookup(&ident).is_none())?;
-            set.get_mut(h)?.name(ident);
-            set.rekey(h).ok()?;
+            let free = self.idents.random(|ident| set.lookup(&ident).is_none());
+            if let Some(ident) = free {
+                set.get_mut(h)?.name(ident);
+                // Cannot fail: nobody has it.
+                let _ = set.rekey(h);
+            }
         }
         let socket = set.get_mut(h)?;
         let was_full = socket.is_full();
         let (to, seq, data) = socket.front()?;
-        let ident = socket.ident()?;
+        let ident = socket.ident().unwrap_or(0);
         let sent = match out.room(to.dst, to.src) {
             Ok(room) if room.cast == Cast::Broadcast && !socket.broadcast() => {
                 Sent::Lost(Some(Why::Broadcast))
             }
+            Ok(_) if ident == 0 => Sent::Lost(Some(Why::InUse)),
             Ok(_) => send_echo(out, to, (ident, seq), data).into(),
             Err(error) => Err::<(), TxError>(error).into(),
         };

@@ -266,10 +266,10 @@ impl<B: DerefMut<Target = [u8]>> PingSocket<B> {
         };
         let [hi, lo] = number.to_be_bytes();
         let mut record = [0; ERROR];
-        for (to, octet) in record.iter_mut().zip(now.micros().to_le_bytes()) {
+        let octets = now.micros().to_le_bytes().into_iter().chain([hi, lo, why]);
+        for (to, octet) in record.iter_mut().zip(octets) {
             *to = octet;
         }
-        record[STAMP..].copy_from_slice(&[hi, lo, why]);
         self.rx.push(&meta, &record).is_ok()
     }
 }

@@ -13,7 +13,11 @@ const BUCKETS: usize = 64;
 pub struct Idents {
     secret: Secret,
     counters: [u16; BUCKETS],
+    /// The pair asked for last, and its hash: packets go in trains.
+    last: Option<(Flow, u64)>,
 }
+
+type Flow = (IpAddr, IpAddr, u8);
 
 impl Idents {
     /// Counters that start where the secret says.
@@ -21,16 +25,24 @@ impl Idents {
         Self {
             secret: secret.clone(),
             counters: [0; BUCKETS],
+            last: None,
         }
     }
 
     /// The identification of the next fragmentable packet from `src` to `dst`.
     pub fn next(&mut self, src: IpAddr, dst: IpAddr, proto: u8) -> u16 {
-        let mut h = self.secret.hasher(Purpose::Ident);
-        write_ip(&mut h, src);
-        write_ip(&mut h, dst);
-        h.write_u8(proto);
-        let hash = h.finish();
+        let flow = (src, dst, proto);
+        let hash = match self.last {
+            Some((last, hash)) if last == flow => hash,
+            _ => {
+                let mut h = self.secret.hasher(Purpose::Ident);
+                write_ip(&mut h, src);
+                write_ip(&mut h, dst);
+                h.write_u8(proto);
+                h.finish()
+            }
+        };
+        self.last = Some((flow, hash));
         let bucket = (hash >> 32) as usize % BUCKETS;
         let Some(counter) = self.counters.get_mut(bucket) else {
             return hash as u16;

@@ -441,3 +441,7 @@ impl<const A: usize, const R: usize> Network for Ipv4<A, R> {
         self.table.take_fresh(|link, ip| f(link, ip.into()));
     }
 }
+
+#[cfg(all(test, not(feature = "alloc")))]
+#[path = "tests/bounded.rs"]
+mod tests;

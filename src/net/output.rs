@@ -1,5 +1,6 @@
 //! The way down: what transports see of the layers below them.
 
+use core::cell::Cell;
 use core::net::IpAddr;
 use phy::{Instant, TxMeta};
 
@@ -74,6 +75,9 @@ pub trait Output {
     /// unless `to` forbids it; `head` must fit the first fragment. With `meta.gso` the device
     /// cuts, and nothing is measured here.
     ///
+    /// The fragments of a datagram share its fate: with [`Wait::Queue`] and a next hop not yet
+    /// resolved, those above what the neighbour entry holds are lost, and the datagram with them.
+    ///
     /// No device sees a fragmented datagram whole: a checksum asked for in `meta` is then
     /// completed in software, so whoever may exceed [`Room::payload`] does better to compute it
     /// while copying than to use [`Room::offload`].
@@ -110,7 +114,12 @@ pub(crate) struct Down<'a, I, N> {
     net: &'a mut N,
     origin: &'a mut Origin,
     now: Instant,
+    /// The way found last: routes do not change while we send, and packets go in trains.
+    last: Cell<Option<Way>>,
 }
+
+/// Destination, source asked for, and the way from one to the other.
+type Way = (IpAddr, Option<IpAddr>, Hop);
 
 impl<'a, I: Interface, N: Network> Down<'a, I, N> {
     pub fn new(iface: &'a mut I, net: &'a mut N, origin: &'a mut Origin, now: Instant) -> Self {
@@ -119,6 +128,18 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
             net,
             origin,
             now,
+            last: Cell::new(None),
+        }
+    }
+
+    fn route(&self, dst: IpAddr, src: Option<IpAddr>) -> Result<Hop, TxError> {
+        match self.last.get() {
+            Some((to, from, hop)) if (to, from) == (dst, src) => Ok(hop),
+            _ => {
+                let hop = self.net.route(dst, src).ok_or(TxError::NoRoute)?;
+                self.last.set(Some((dst, src, hop)));
+                Ok(hop)
+            }
         }
     }
 
@@ -210,7 +231,7 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
 
 impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     fn room(&self, dst: IpAddr, src: Option<IpAddr>) -> Result<Room, TxError> {
-        let hop = self.net.route(dst, src).ok_or(TxError::NoRoute)?;
+        let hop = self.route(dst, src)?;
         let front = if dst.is_ipv4() { 20 } else { 40 };
         Ok(Room {
             src: src.unwrap_or(hop.from),
@@ -231,7 +252,7 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     where
         F: FnOnce(&IpHeader, &mut [u8]),
     {
-        let hop = self.net.route(to.dst, to.src).ok_or(TxError::NoRoute)?;
+        let hop = self.route(to.dst, to.src)?;
         let ttl = match hop.cast {
             // RFC 1112 §6.1: groups stay on the link unless the sender says otherwise.
             Cast::Multicast => 1,

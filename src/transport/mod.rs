@@ -1,7 +1,7 @@
 //! The seam between IP and the protocols above it.
 //!
 //! A [`Transport`] owns the behaviour of one protocol; its sockets live in a table of the
-//! stack's storage. Transports never call each other; the tuple they stand in ([`tuple`])
+//! stack's storage. Transports never call each other; the tuple they stand in ([`mod@tuple`])
 //! decides who gets a packet.
 
 pub mod datagram;

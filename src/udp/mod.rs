@@ -202,7 +202,7 @@ impl Udp {
             Ok(room) if room.cast == Cast::Broadcast && !socket.broadcast() => {
                 Sent::Lost(Some(Why::Broadcast))
             }
-            Ok(_) if port == 0 => Sent::Lost(Some(Why::InUse)),
+            Ok(_) if socket.is_nameless() => Sent::Lost(Some(Why::InUse)),
             Ok(room) => {
                 let header = Header {
                     src: port,

@@ -41,6 +41,8 @@ pub struct UdpSocket<B> {
     failure: Option<Failure>,
     /// Its key may not be what the table knows.
     renamed: bool,
+    /// Another socket has its name, until it gets another.
+    refused: bool,
     /// Somebody was refused for want of room.
     full: bool,
     released: bool,
@@ -97,6 +99,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
             broadcast: false,
             failure: None,
             renamed: false,
+            refused: false,
             full: false,
             released: false,
         }
@@ -107,7 +110,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     /// has both.
     pub fn bind(&mut self, ip: Option<IpAddr>, port: u16) {
         (self.ip, self.port) = (ip.filter(|ip| !ip.is_unspecified()), port);
-        (self.source, self.renamed) = (None, true);
+        self.rename();
     }
 
     /// Sends to `peer` and hears of `peer` only, from now on. What others sent before stays.
@@ -117,14 +120,18 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     pub fn connect(&mut self, peer: SocketAddr) -> Result<(), SendError> {
         check(peer)?;
         self.peer = Some(peer);
-        (self.source, self.renamed) = (None, true);
+        self.rename();
         Ok(())
     }
 
     /// Hears of everybody again.
     pub fn disconnect(&mut self) {
         self.peer = None;
-        (self.source, self.renamed) = (None, true);
+        self.rename();
+    }
+
+    fn rename(&mut self) {
+        (self.source, self.renamed, self.refused) = (None, true, false);
     }
 
     /// The address it is bound to, or sends from while connected; `None` for all of ours.
@@ -317,7 +324,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         self.renamed = false;
     }
 
-    /// The local side is taken.
+    /// The local side is taken, or there is no port left.
     pub(super) fn refuse(&mut self) {
         let unspecified = IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED);
         let local = SocketAddr::new(self.local_ip().unwrap_or(unspecified), self.port);
@@ -325,14 +332,23 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
             why: Why::InUse,
             peer: local,
         });
-        (self.port, self.renamed) = (0, false);
+        // Without a port it tries again with the next datagram.
+        (self.refused, self.renamed) = (self.port != 0, false);
+    }
+
+    /// Has it no name to send under?
+    pub(super) fn is_nameless(&self) -> bool {
+        self.refused || self.port == 0
     }
 
     /// What is missing for the table to know it by its present key.
     pub(super) fn lacks(&mut self) -> Option<Need> {
+        if self.released || self.refused {
+            return None;
+        }
         let next = self.tx.front().map(|(meta, _)| meta.peer.ip());
         let needs_port = self.port == 0 && (next.is_some() || self.peer.is_some());
-        if self.released || !(self.renamed || needs_port) || (self.port == 0 && !needs_port) {
+        if !needs_port && (!self.renamed || self.port == 0) {
             return None;
         }
         Some(Need {
@@ -405,7 +421,7 @@ impl<B: DerefMut<Target = [u8]>> socket::Socket for UdpSocket<B> {
     type Key = Endpoint;
 
     fn key(&self) -> Option<Endpoint> {
-        if self.port == 0 || self.released {
+        if self.is_nameless() || self.released {
             return None;
         }
         Some(match (self.peer, self.ip.or(self.source)) {
