@@ -124,7 +124,13 @@ impl<C: Congestion> Tcb<C> {
     /// Takes the window of a segment.
     #[inline]
     pub(super) fn take_window(&mut self, segment: &Segment<'_>) {
-        self.snd_wnd = u32::from(segment.window) << (self.snd_scale & 15);
+        // That of a SYN is not scaled (RFC 7323 §2.2).
+        let scale = if segment.flags.syn() {
+            0
+        } else {
+            self.snd_scale & 15
+        };
+        self.snd_wnd = u32::from(segment.window) << scale;
         self.snd_wl1 = segment.seq;
         self.snd_wl2 = segment.ack;
         self.max_wnd = self.max_wnd.max(self.snd_wnd);
@@ -155,7 +161,7 @@ impl<C: Congestion> Tcb<C> {
         self.soft_error = None;
 
         let rtt = self.sample_rtt(now, ack, echo, flight);
-        self.rtt.progress();
+        self.retries = 0;
         self.recovery_advance(acked);
         if self.loss.mode != Mode::Fast {
             let limited = self.cwnd_limited || self.loss.mode == Mode::Timeout;
@@ -186,6 +192,7 @@ impl<C: Congestion> Tcb<C> {
         echo: Option<u32>,
         flight: u32,
     ) -> Option<Duration> {
+        let echo = echo.filter(|echo| !self.rtt.is_ambiguous(*echo));
         let sample = self.rtt.acknowledged(now, ack).or_else(|| {
             let ticks = timestamp(now, self.ts_offset).wrapping_sub(echo?);
             // A clock that runs ahead of ours is no echo of it.
@@ -257,22 +264,10 @@ impl<C: Congestion> Tcb<C> {
 
     /// A segment without text that acknowledges what was received.
     pub(super) fn ack_plan(&self, now: Instant, rx: &impl RecvBuf) -> Plan {
-        let seq = self.acceptable_seq();
         let window = self.window_field(rx);
         Plan {
             options: self.segment_options(now).emit(),
-            ..Plan::bare(seq, self.rcv_nxt, TcpFlags::ACK, window)
-        }
-    }
-
-    /// SND.NXT, or the window's right edge where the peer took that back: it would not look at
-    /// a segment beyond.
-    fn acceptable_seq(&self) -> SeqNum {
-        let edge = self.snd_una + self.snd_wnd;
-        if self.in_flight() > self.snd_wnd {
-            edge
-        } else {
-            self.snd_nxt
+            ..Plan::bare(self.snd_nxt, self.rcv_nxt, TcpFlags::ACK, window)
         }
     }
 

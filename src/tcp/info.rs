@@ -72,7 +72,7 @@ impl<C: Congestion> Tcb<C> {
             in_flight: self.pipe(),
             unacked: self.in_flight(),
             sacked: self.scoreboard.octets,
-            retries: self.rtt.backoff().max(self.probes),
+            retries: self.retries.max(self.probes),
             retransmits: self.counts.retransmits,
             snd_mss: self.mss,
             rcv_mss: self.ack.rcv_mss,

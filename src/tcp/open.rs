@@ -157,13 +157,13 @@ impl<C: Congestion> Tcb<C> {
         segment: &Segment<'_>,
         echo: Option<u32>,
     ) {
-        let repeated = self.rtt.backoff() > 0;
+        let repeated = self.retries > 0;
         self.sample_rtt(now, segment.ack, echo, 1);
         if repeated && self.rtt.smoothed().is_none() {
             // RFC 6298 §5.7: nobody knows how long it takes, but more than the timer had.
             self.rtt = Rtt::pessimist();
         }
-        self.rtt.progress();
+        self.retries = 0;
         self.snd_una = segment.ack;
         self.syn_due = false;
         self.establish(cfg, now);

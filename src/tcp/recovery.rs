@@ -190,7 +190,6 @@ impl<C: Congestion> Tcb<C> {
     /// Everything in flight is to be sent again, within the congestion window: after a timeout,
     /// or because the path does not carry segments of that size (RFC 1191 §6.5).
     pub(super) fn resend_all(&mut self) {
-        self.rtt.retransmitted();
         self.loss = Recovery {
             mode: Mode::Timeout,
             recover: self.snd_nxt,

@@ -21,7 +21,7 @@ pub struct Rtt {
     var4: u32,
     /// Least sample; 0 before the first.
     min: u32,
-    /// Timer expirations since the last acknowledgment of new octets.
+    /// Timer expirations since the last sample.
     backoff: u8,
     /// A SYN was repeated, and nothing was measured.
     fallback: bool,
@@ -31,6 +31,12 @@ pub struct Rtt {
     timed: SeqNum,
     /// When the timed segment was sent, microseconds modulo 2^32.
     timed_at: u32,
+    /// Octets before `repeated_to` may have been sent more than once.
+    repeated: bool,
+    /// See `repeated`.
+    repeated_to: SeqNum,
+    /// Timestamp of the last retransmission among them.
+    repeated_ts: u32,
 }
 
 impl Rtt {
@@ -57,6 +63,8 @@ impl Rtt {
     pub fn sample(&mut self, sample: Duration, spread: u32) {
         let us = u32::try_from(sample.as_micros()).unwrap_or(LONGEST);
         let us = us.clamp(1, LONGEST);
+        // What was backed off collapses with the first measurement (RFC 6298 §5).
+        self.backoff = 0;
         self.min = if self.min == 0 { us } else { self.min.min(us) };
         if self.srtt8 == 0 {
             // RFC 6298 §2.2.
@@ -72,7 +80,7 @@ impl Rtt {
         self.srtt8 = add(self.srtt8, error >> spread).max(1);
     }
 
-    /// The timeout, doubled for each expiration since the last progress (RFC 6298 §5.5).
+    /// The timeout, doubled for each expiration since the last sample (RFC 6298 §5.5, Karn).
     pub fn rto(&self, cfg: &Config) -> Duration {
         let base = self.base(cfg);
         base.saturating_mul(1 << self.backoff.min(16))
@@ -98,17 +106,6 @@ impl Rtt {
         self.backoff = self.backoff.saturating_add(1);
     }
 
-    /// New octets were acknowledged.
-    #[inline]
-    pub fn progress(&mut self) {
-        self.backoff = 0;
-    }
-
-    /// Expirations since the last progress.
-    pub const fn backoff(&self) -> u8 {
-        self.backoff
-    }
-
     /// A segment of new octets up to `end` was sent; times it if none is timed.
     #[inline]
     pub fn sent(&mut self, now: Instant, end: SeqNum) {
@@ -119,17 +116,29 @@ impl Rtt {
         }
     }
 
-    /// Something was retransmitted: what its acknowledgment answers is ambiguous (Karn's
-    /// algorithm, RFC 6298 §3).
+    /// Something before `end` was retransmitted with timestamp `ts`: what its acknowledgment
+    /// answers is ambiguous (Karn's algorithm, RFC 6298 §3).
     #[inline]
-    pub fn retransmitted(&mut self) {
+    pub fn retransmitted(&mut self, end: SeqNum, ts: u32) {
         self.timing = false;
+        self.repeated = true;
+        self.repeated_to = end;
+        self.repeated_ts = ts;
+    }
+
+    /// Does an echo of timestamp `ts` leave open which transmission it answers? It does when it
+    /// is older than the last retransmission: either the first transmission was late, or the
+    /// peer's acknowledgment of it was lost and a repeated one echoes it still.
+    #[inline]
+    pub const fn is_ambiguous(&self, ts: u32) -> bool {
+        self.repeated && (ts.wrapping_sub(self.repeated_ts) as i32) < 0
     }
 
     /// Octets before `ack` were acknowledged: the time it took, if a timed segment was among
     /// them.
     #[inline]
     pub fn acknowledged(&mut self, now: Instant, ack: SeqNum) -> Option<Duration> {
+        self.repeated &= ack.lt(self.repeated_to);
         if !self.timing || self.timed.gt(ack) {
             return None;
         }
@@ -195,7 +204,7 @@ mod tests {
             rtt.back_off();
         }
         assert_eq!(rtt.rto(&cfg), ms(120_000));
-        rtt.progress();
+        rtt.sample(ms(100), 0);
         assert_eq!(rtt.rto(&cfg), ms(300));
     }
 
@@ -231,7 +240,9 @@ mod tests {
         assert_eq!(rtt.acknowledged(t + ms(7), end), Some(ms(7)));
         assert_eq!(rtt.acknowledged(t + ms(9), end + 100), None);
         rtt.sent(t, end);
-        rtt.retransmitted();
+        rtt.retransmitted(end, 50);
+        assert!(rtt.is_ambiguous(49) && !rtt.is_ambiguous(50));
         assert_eq!(rtt.acknowledged(t + ms(7), end), None);
+        assert!(!rtt.is_ambiguous(49));
     }
 }

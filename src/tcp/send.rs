@@ -10,7 +10,7 @@ use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::recovery::Mode;
-use super::segment::{Plan, Room};
+use super::segment::{Plan, Room, timestamp};
 use super::seq::SeqNum;
 use super::tcb::{State, Tcb};
 use super::timers::Timer;
@@ -130,14 +130,14 @@ impl<C: Congestion> Tcb<C> {
         // The first of a loss event goes whatever the windows say: it is also what finds out
         // that a closed window has opened (RFC 9293 §3.8.6.1).
         let first = from == self.snd_una && self.loss.high_rxt.le(self.snd_una) && !doubtful;
-        let window = self.snd_una + self.snd_wnd;
-        let inside = window.saturating_since(from);
-        let allowed = self.allowance().min(inside);
         let text_to = self.snd_nxt - u32::from(self.fin_sent);
-        let text = text_to.min(to).saturating_since(from);
+        let whole = text_to.min(to).saturating_since(from);
         let fin = self.fin_sent && to == self.snd_nxt;
+        let inside = (self.snd_una + self.snd_wnd).saturating_since(from);
+        let text = if first { whole } else { whole.min(inside) };
+        let allowed = self.allowance();
         let one = text.min(mss);
-        if !first && allowed < one.max(1) {
+        if !first && (allowed < one.max(1) || inside == 0) {
             return None;
         }
         let most = u32::try_from(room.gso).unwrap_or(u32::MAX);
@@ -145,7 +145,7 @@ impl<C: Congestion> Tcb<C> {
         if len > mss && len < text {
             len -= len % mss;
         }
-        let flags = self.text_flags(tx, from, len, fin && len == text);
+        let flags = self.text_flags(tx, from, len, fin && len == whole);
         self.text_plan(rx, from, len, flags, mss, options)
     }
 
@@ -283,7 +283,8 @@ impl<C: Congestion> Tcb<C> {
         if end.gt(self.snd_nxt) {
             self.sent_new(cfg, now, plan, end);
         } else {
-            self.rtt.retransmitted();
+            let ts = timestamp(now, self.ts_offset);
+            self.rtt.retransmitted(self.snd_nxt, ts);
             self.counts.retransmits = self.counts.retransmits.wrapping_add(segments);
             if self.loss.mode != Mode::Open {
                 self.loss.high_rxt = self.loss.high_rxt.max(end);

@@ -159,6 +159,8 @@ pub struct Tcb<C> {
     pub(super) fin_seen: bool,
     /// Probes, of idleness or of a zero window, since the peer was last heard.
     pub(super) probes: u8,
+    /// Expirations of the retransmission timer since octets were last acknowledged.
+    pub(super) retries: u8,
     /// How often the time between probes of a zero window was doubled.
     pub(super) persist_shift: u8,
     pub(super) error: Option<TcpError>,
@@ -296,6 +298,7 @@ impl<C: Congestion> Tcb<C> {
             orphan: false,
             fin_seen: false,
             probes: 0,
+            retries: 0,
             persist_shift: 0,
             error: None,
             soft_error: None,

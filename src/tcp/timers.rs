@@ -148,10 +148,11 @@ impl<C: Congestion> Tcb<C> {
             _ if self.orphan => cfg.orphan_retries,
             _ => cfg.retries,
         };
-        let outlived = self.options.user_timeout.is_none() && self.rtt.backoff() >= retries;
+        let outlived = self.options.user_timeout.is_none() && self.retries >= retries;
         if outlived || self.user_timed_out(now) {
             return Err(TcpError::TimedOut);
         }
+        self.retries = self.retries.saturating_add(1);
         self.rtt.back_off();
         if self.state.is_synchronized() {
             let ranges = &self.scoreboard.ranges;
@@ -164,7 +165,6 @@ impl<C: Congestion> Tcb<C> {
             }
             self.enter_timeout(now);
         } else {
-            self.rtt.retransmitted();
             self.syn_due = true;
         }
         self.arm_retransmit(cfg, now);

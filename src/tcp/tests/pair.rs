@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::vec::Vec;
 
 use super::harness::{Rx, Tx};
-use crate::socket::{RecvBuf, SendBuf};
+use crate::socket::RecvBuf;
 use crate::tcp::*;
 use crate::wire::{OptionBytes, TcpFlags, TcpOptions};
 use phy::Instant;
@@ -230,7 +230,8 @@ impl World {
                 // What was acknowledged is what was stored.
                 let stored = (end.rx.taken + end.rx.readable() as u64) as u32;
                 let fin = u32::from(end.tcb.peer_closed() || end.gone);
-                assert_eq!(end.tcb.rcv_nxt, end.tcb.irs + 1 + stored + fin);
+                let tcb = &end.tcb;
+                assert_eq!(tcb.rcv_nxt, tcb.irs + 1 + stored + fin, "{tcb:?}");
             }
             let room = Room {
                 mss: end.side.mss,
@@ -338,7 +339,7 @@ fn pipe() -> impl Strategy<Value = Pipe> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     /// Both sides open at once, send, half close, and end; exactly what was written is read.
     #[test]
@@ -347,11 +348,12 @@ proptest! {
         let ends = [End::new(&a, now), End::new(&b, now)];
         let mut world = World { now, ends, wire: Vec::new(), pipe, rng: Rng(seed), packets: 0 };
         let done = world.run();
+        let report = std::format!("{:?} {:?} {:?}", world.now, world.ends[0].tcb, world.ends[1].tcb);
         for (end, total) in world.ends.iter_mut().zip([b.write, a.write]) {
             end.rx.read(usize::MAX);
-            prop_assert_eq!(end.tcb.take_error(), None, "at {} after {}", world.now, world.packets);
-            prop_assert_eq!(end.rx.taken, total, "{:?}", end.tcb);
+            prop_assert_eq!(end.tcb.take_error(), None, "{}", report);
+            prop_assert_eq!(end.rx.taken, total, "{}", report);
         }
-        prop_assert!(done, "not closed: {:?} {:?}", world.ends[0].tcb, world.ends[1].tcb);
+        prop_assert!(done, "not closed: {}", report);
     }
 }
