@@ -92,15 +92,20 @@ pub(crate) fn if_mtu(socket: BorrowedFd<'_>, name: &Name) -> Result<usize, Errno
     usize::try_from(mtu).map_err(|_| Errno::EINVAL)
 }
 
-/// Whether an interface is up.
+/// Whether the interface is up (`IFF_UP`).
 pub(crate) fn if_up(socket: BorrowedFd<'_>, name: &Name) -> Result<bool, Errno> {
+    Ok(if_flags(socket, name)? & libc::IFF_UP != 0)
+}
+
+/// The interface's `IFF_*` flags.
+pub(crate) fn if_flags(socket: BorrowedFd<'_>, name: &Name) -> Result<c_int, Errno> {
     let mut ifreq = request_for(name);
     // SAFETY: as in `if_mtu`, with a short in the union.
     let flags = unsafe {
         request::if_flags(socket.as_raw_fd(), &raw mut ifreq)?;
         ifreq.ifr_ifru.ifru_flags
     };
-    Ok(c_int::from(flags) & libc::IFF_UP != 0)
+    Ok(c_int::from(flags))
 }
 
 /// Hardware type (`ARPHRD_*`) and the first six octets of an interface's link address.

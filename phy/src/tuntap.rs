@@ -6,6 +6,7 @@
 use std::boxed::Box;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 use std::vec::Vec;
 
 use libc::{c_int, c_uint};
@@ -107,6 +108,7 @@ impl Port {
             flags |= libc::IFF_VNET_HDR;
         }
         let name = attach(&fd, &control, &name, flags, options.multi_queue)?;
+        await_queue(&control, &name);
         let offload = if with_vnet {
             sys::tun_set_vnet_size(fd.as_fd(), vnet::LEN as c_int).map_err(os)?;
             negotiate(&fd)
@@ -187,6 +189,20 @@ fn attach(
         Errno::EINVAL | Errno::EOPNOTSUPP => OpenFailure::NotSupported,
         other => OpenFailure::Os(other as i32),
     })
+}
+
+/// Waits, a quarter of a second at most, until the kernel has started the queue of an interface that is up. It
+/// does so a moment after we attached, which is when the carrier comes, and whatever it would
+/// send us before is lost. The calls that follow take the lock under which it does so.
+fn await_queue(control: &OwnedFd, name: &Name) {
+    for _ in 0..500 {
+        match sys::if_flags(control.as_fd(), name) {
+            Ok(flags) if flags & (libc::IFF_UP | libc::IFF_RUNNING) == libc::IFF_UP => {
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            _ => return,
+        }
+    }
 }
 
 /// Settles on the most the kernel may leave unfinished in what it hands us.

@@ -20,8 +20,10 @@ pub struct Runner {
     waiter: Waiter,
     fd: Option<OwnedFd>,
     activity: Activity,
-    /// Activity at the last sleep.
+    /// Activity at the last poll.
     seen: u64,
+    /// When the nearest timer of the hosts is due, as far as known.
+    fires: Option<Instant>,
 }
 
 /// A host that can be polled, whatever its layers are.
@@ -57,6 +59,7 @@ impl Runner {
             fd,
             activity,
             seen: 0,
+            fires: None,
         })
     }
 
@@ -75,7 +78,7 @@ impl Runner {
         self.waiter.bell()
     }
 
-    /// Polls every host once, and then, if nothing moved, sleeps until there is something to
+    /// Polls every host once, and then, if nothing happened, sleeps until there is something to
     /// do: a frame, a timer of a host, `until`, or the bell. Returns at once while there is
     /// work.
     ///
@@ -96,7 +99,7 @@ impl Runner {
         watches: &[Watch<'_>],
     ) -> io::Result<()> {
         let now = self.now();
-        let (mut busy, mut due, mut room) = (false, until, false);
+        let (mut busy, mut fires, mut room) = (false, None, false);
         for host in hosts {
             match host.poll(now) {
                 Next::Now => busy = true,
@@ -105,18 +108,16 @@ impl Runner {
                     room: wanted,
                 } => {
                     room |= wanted;
-                    due = match (due, until) {
-                        (Some(a), Some(b)) => Some(a.min(b)),
-                        (a, b) => a.or(b),
-                    };
+                    fires = earlier(fires, until);
                 }
             }
         }
+        // There may be news for the application, and nobody wakes it a second time: only a round
+        // in which nothing happened ends the work.
         let activity = self.activity.count();
-        // In memory nobody tells that a frame waits: only a round in which nothing moved ends
-        // the work. A device of the kernel wakes us by itself.
         let moved = core::mem::replace(&mut self.seen, activity) != activity;
-        if busy || (moved && self.fd.is_none()) {
+        let fired = core::mem::replace(&mut self.fires, fires).is_some_and(|at| at <= now);
+        if busy || moved || fired {
             return Ok(());
         }
         let own = self
@@ -132,7 +133,16 @@ impl Runner {
                 &both
             }
         };
+        let due = earlier(fires, until);
         self.waiter.until(all, &self.clock, due)?;
         Ok(())
+    }
+}
+
+/// The earlier of two times, of those that there are.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }

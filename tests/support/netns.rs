@@ -38,7 +38,8 @@ macro_rules! skip {
 #[macro_export]
 macro_rules! need {
     ($($tool:literal),*) => {
-        if let Some(why) = $crate::netns::obstacle(&[$($tool),*]) {
+        let tools: &[&str] = &[$($tool),*];
+        if let Some(why) = $crate::netns::obstacle(tools) {
             $crate::skip!("{why}");
         }
     };
@@ -57,7 +58,9 @@ pub fn obstacle(tools: &[&str]) -> Option<String> {
             return Some(format!("no `{tool}` command"));
         }
     }
-    Namespace::try_new().err().map(|e| format!("no network namespaces: {e}"))
+    Namespace::try_new()
+        .err()
+        .map(|e| format!("no network namespaces: {e}"))
 }
 
 fn on_path(tool: &str) -> bool {
@@ -80,7 +83,11 @@ impl Namespace {
             // Absent where the kernel has no IPv6 at all.
             let _ = std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
             let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-            Ok(Self(File::open("/proc/thread-self/ns/net").expect("procfs").into()))
+            Ok(Self(
+                File::open("/proc/thread-self/ns/net")
+                    .expect("procfs")
+                    .into(),
+            ))
         };
         let new = thread::spawn(enter).join().expect("no panic")?;
         new.ip("link set lo up");
@@ -111,7 +118,9 @@ impl Namespace {
     /// Connects interface `a` here, with address `cidr_a`, to interface `b` in `other`.
     pub fn veth(&self, a: &str, cidr_a: &str, other: &Self, b: &str, cidr_b: &str) {
         let path = format!("/proc/{}/fd/{}", std::process::id(), other.0.as_raw_fd());
-        self.ip(&format!("link add {a} type veth peer name {b} netns {path}"));
+        self.ip(&format!(
+            "link add {a} type veth peer name {b} netns {path}"
+        ));
         self.up(a, cidr_a);
         other.up(b, cidr_b);
     }
