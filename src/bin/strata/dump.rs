@@ -30,7 +30,7 @@ use printer::{Printer, Style};
 /// Output is handed on when this much has gathered, in octets.
 const CHUNK: usize = 32 << 10;
 
-/// Show packets, one line each, live or from a file
+/// Show packets, one line each, live or from a file; of two hosts in memory if neither is given
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Filters: host A, net A/N, port P, portrange P-P, ether host M, proto words (ip ip6 arp icmp tcp udp\n\
@@ -111,7 +111,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         Some(name) => Some(global::raw(name)?),
         None => global.device()?,
     };
-    let mut source = Source::open(args.read.as_deref(), device)?;
+    let mut source = Source::open(global, args.read.as_deref(), device)?;
     let writer = match args.write.as_deref().or(global.capture.as_deref()) {
         Some(path) => Some(Writer::create(path)?),
         None => None,
@@ -177,6 +177,9 @@ fn style(global: &Global, args: &Args) -> Style {
 fn announce(source: &Source, args: &Args) {
     match source {
         Source::File(reader) => note!("reading from {}", reader.name()),
+        Source::Demo(_) => {
+            note!("two hosts in memory talk for a moment; -i IF or -r FILE for others")
+        }
         Source::Live(_) if args.write.is_some() => note!("listening, Ctrl-C ends"),
         Source::Live(_) => note!("listening, Ctrl-C ends; -v for more of each packet"),
     }

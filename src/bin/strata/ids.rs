@@ -33,7 +33,8 @@ const SHOWN: usize = 20;
 /// Output is handed on when this much has gathered, in octets.
 const CHUNK: usize = 32 << 10;
 
-/// Watch for scans, floods, spoofing and bad packets, live or in a file
+/// Watch for scans, floods, spoofing and bad packets, live or in a file; between two hosts in
+/// memory if neither is given
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Alerts go to standard output, one line each (--json: EVE records); the summary goes to\n\
@@ -108,7 +109,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         Some(name) => Some(global::raw(name)?),
         None => global.device()?,
     };
-    let mut source = Source::open(args.read.as_deref(), device)?;
+    let mut source = Source::open(global, args.read.as_deref(), device)?;
     let mut engine = Engine::new(Parts {
         flows: Table::new(args.max_flows, args.idle),
         report: Report::new(global.json, nanos(args.interval)),

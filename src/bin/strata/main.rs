@@ -7,6 +7,7 @@
 
 mod argv;
 mod clock;
+mod demo;
 mod dump;
 mod errors;
 mod filter;

@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netstrata::host::{
-    AnyLink, CABLE_FAR, Far, Host, Opened, Phy, Poll, Runner, Settings, SetupError, os_rng,
+    AnyDevice, AnyLink, CABLE_FAR, Far, Host, Opened, Phy, Poll, Runner, Settings, SetupError,
+    os_rng,
 };
 use netstrata::icmp::Icmp;
 use netstrata::phy::{FaultConfig, Instant, Watch};
@@ -36,6 +37,17 @@ impl Session {
     /// # Errors
     /// What kept it from it, for people.
     pub fn open(global: &Global) -> Result<Self, CliError> {
+        Self::open_with(global, |device| device)
+    }
+
+    /// As [`Session::open`], with a wrapper around the device.
+    ///
+    /// # Errors
+    /// What kept it from it, for people.
+    pub fn open_with(
+        global: &Global,
+        wrap: impl FnOnce(AnyDevice) -> AnyDevice,
+    ) -> Result<Self, CliError> {
         let settings = settings(global)?;
         let opened = settings.open().map_err(explain)?;
         let Opened {
@@ -47,7 +59,7 @@ impl Session {
             runner,
             ..
         } = opened;
-        let link = Opened::link(device, medium, mac);
+        let link = Opened::link(wrap(device), medium, mac);
         let protocols = (Icmp::default(), Udp::default(), Tcp::default());
         let host = Stack::new(link, net, protocols, SlabSockets, &mut os_rng());
         stop::listen(runner.bell());

@@ -10,8 +10,10 @@ use netstrata::phy::{
     Tap, Tun, TxToken, Waiter, Watch,
 };
 
+use crate::demo::Demo;
 use crate::errors::CliError;
 use crate::frame::{Frame, Link, Stamp};
+use crate::global::Global;
 use crate::pcap::Reader;
 use netstrata::host::Phy;
 
@@ -38,6 +40,8 @@ pub enum Source {
     File(Box<Reader>),
     /// A device.
     Live(Box<Live>),
+    /// Two hosts of our own.
+    Demo(Box<Demo>),
 }
 
 /// A device that is listened to.
@@ -55,16 +59,23 @@ enum Listener {
 }
 
 impl Source {
-    /// Opens what was asked for: a file, or else a device.
+    /// Opens what was asked for: a file, or else a device, or else a demonstration.
     ///
     /// # Errors
-    /// When neither was asked for, or it cannot be opened.
-    pub fn open(file: Option<&Path>, device: Option<Phy>) -> Result<Self, CliError> {
+    /// When it cannot be opened.
+    pub fn open(
+        global: &Global,
+        file: Option<&Path>,
+        device: Option<Phy>,
+    ) -> Result<Self, CliError> {
         match (file, device) {
             (Some(path), _) => Ok(Self::File(Box::new(Reader::open(path)?))),
-            (None, Some(phy)) => Ok(Self::Live(Box::new(Live::open(&phy)?))),
-            (None, None) => Err(CliError::setup("no device", "nothing to listen to")
-                .hint("-i IFACE, which `ip link` lists, or -r FILE")),
+            (None, Some(phy @ (Phy::Raw(_) | Phy::Tap(_) | Phy::Tun(_)))) => {
+                Ok(Self::Live(Box::new(Live::open(&phy)?)))
+            }
+            (None, Some(Phy::Cable | Phy::Loopback) | None) => {
+                Ok(Self::Demo(Box::new(Demo::open(global)?)))
+            }
         }
     }
 
@@ -79,20 +90,22 @@ impl Source {
                 false => Ok(Step::End),
             },
             Self::Live(live) => live.step(&mut sink),
+            Self::Demo(demo) => demo.step(&mut sink),
         }
     }
 
     /// Wakes a step that sleeps; files never do.
     pub fn bell(&self) -> Option<Bell> {
         match self {
-            Self::File(_) => None,
+            // The hosts of a demonstration have seen to it themselves.
+            Self::File(_) | Self::Demo(_) => None,
             Self::Live(live) => Some(live.waiter.bell()),
         }
     }
 
     /// Whether time passes while we look.
     pub const fn is_live(&self) -> bool {
-        matches!(self, Self::Live(_))
+        !matches!(self, Self::File(_))
     }
 }
 
