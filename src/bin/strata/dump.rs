@@ -30,7 +30,9 @@ use printer::{Printer, Style};
 /// Output is handed on when this much has gathered, in octets.
 const CHUNK: usize = 32 << 10;
 
-/// Show packets, one line each, live or from a file; of two hosts in memory if neither is given
+/// Shows packets, one line each.
+///
+/// Live with -i or --phy, from a file with -r; of two hosts in memory if neither is given.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Filters: host A, net A/N, port P, portrange P-P, ether host M, proto words (ip ip6 arp icmp tcp udp\n\

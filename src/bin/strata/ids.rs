@@ -19,6 +19,7 @@ use crate::filter::Filter;
 use crate::flow::Table;
 use crate::frame::Stamp;
 use crate::global::{self, Global};
+use crate::pcap::Writer;
 use crate::services::Services;
 use crate::source::{Source, Step};
 use crate::{stop, units};
@@ -33,8 +34,9 @@ const SHOWN: usize = 20;
 /// Output is handed on when this much has gathered, in octets.
 const CHUNK: usize = 32 << 10;
 
-/// Watch for scans, floods, spoofing and bad packets, live or in a file; between two hosts in
-/// memory if neither is given
+/// Watches for scans, floods, spoofing and bad packets.
+///
+/// Live with -i or --phy, in a file with -r; between two hosts in memory if neither is given.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Alerts go to standard output, one line each (--json: EVE records); the summary goes to\n\
@@ -124,7 +126,11 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         tell_flows: args.flows,
     });
     stop::listen(source.bell());
-    let ended = drive(&mut engine, &mut source);
+    let mut writer = match &global.capture {
+        Some(path) => Some(Writer::create(path)?),
+        None => None,
+    };
+    let ended = drive(&mut engine, &mut source, writer.as_mut());
     let mut stdout = io::stdout().lock();
     if args.flows || global.json {
         engine.finish();
@@ -137,12 +143,23 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-fn drive(engine: &mut Engine, source: &mut Source) -> Result<(), CliError> {
+fn drive(
+    engine: &mut Engine,
+    source: &mut Source,
+    mut writer: Option<&mut Writer>,
+) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
+    let mut written = Ok(());
     let live = source.is_live();
     // Each turn reads from the source, which ends or is stopped.
     while !stop::asked() {
-        let step = source.step(|frame| engine.frame(frame));
+        let step = source.step(|frame| {
+            engine.frame(frame);
+            if let (Some(writer), Ok(())) = (&mut writer, &written) {
+                written = writer.write(frame);
+            }
+        });
+        std::mem::replace(&mut written, Ok(()))?;
         if live || engine.report.out.len() >= CHUNK {
             stdout.write_all(engine.report.out.as_bytes())?;
             engine.report.out.clear();
@@ -156,7 +173,7 @@ fn drive(engine: &mut Engine, source: &mut Source) -> Result<(), CliError> {
             Step::More => {}
         }
     }
-    Ok(())
+    writer.map_or(Ok(()), Writer::flush)
 }
 
 fn nanos(time: Duration) -> u64 {

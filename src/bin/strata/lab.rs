@@ -16,7 +16,7 @@ use crate::global::Global;
 use plan::{Host, Plan};
 use state::State;
 
-/// Make and remove the two hosts that the examples talk about
+/// Makes and removes the two hosts that the examples talk about
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: sudo strata lab up && sudo strata lab exec host2 ping -c 3 192.168.0.2"
@@ -32,16 +32,16 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make the lab, or leave it as it is when it is there
+    /// Makes the lab, or leaves it as it is when it is there
     #[command(after_help = "Example: sudo strata lab up")]
     Up,
-    /// Remove what `up` made, and nothing else
+    /// Removes what `up` made, and nothing else
     #[command(after_help = "Example: sudo strata lab down")]
     Down,
-    /// Show the lab; exit code 1 when there is none
+    /// Shows the lab; exit code 1 when there is none
     #[command(after_help = "Example: strata lab status")]
     Status,
-    /// Run a command on a host; `strata` is this program
+    /// Runs a command on a host; `strata` is this program
     #[command(after_help = "Example: sudo strata lab exec host1 strata dump -i host1-veth -n")]
     Exec {
         /// host1 or host2

@@ -18,6 +18,8 @@ mod ids;
 mod lab;
 mod pcap;
 mod ping;
+#[cfg(test)]
+mod random_frames;
 mod services;
 mod session;
 mod source;

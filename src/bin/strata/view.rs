@@ -29,6 +29,12 @@ pub mod extension {
     pub const NONE: u8 = 59;
 }
 
+/// The 16-bit word at an octet of a header, if it is there.
+pub fn word(octets: &[u8], at: usize) -> Option<u16> {
+    let word = octets.get(at..)?.first_chunk()?;
+    Some(u16::from_be_bytes(*word))
+}
+
 /// What is known of a frame.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {

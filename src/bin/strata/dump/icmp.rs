@@ -9,6 +9,7 @@ use netstrata::wire::{
 
 use super::ip;
 use super::printer::{Packet, Printer, put};
+use crate::view::word;
 
 /// Prints a message.
 pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
@@ -75,9 +76,7 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
         return;
     }
     if packet.is_complete() && !packet.fragmented && checksum(message) != 0 {
-        let found = message
-            .get(2..4)
-            .map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
+        let found = word(message, 2).unwrap_or(0);
         put!(
             out,
             " (wrong icmp cksum {found:x} (->{:x})!)",
@@ -86,9 +85,7 @@ pub fn print(p: &mut Printer, out: &mut String, packet: &Packet<'_>) {
     }
     if matches!(icmp.kind(), 3 | 4 | 5 | 11 | 12) {
         out.push_str(if p.style.link { "\n\t" } else { "\n\tIP " });
-        let announced = data
-            .get(2..4)
-            .map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
+        let announced = word(data, 2).unwrap_or(0);
         // What is quoted is short by design: nothing is missing from it.
         ip::body(p, out, data, data.len().max(announced.into()));
     }
@@ -174,7 +171,7 @@ impl Quote {
             Ok(Ipv4Front { ip, payload, .. }) => Self {
                 dst: Some(ip.dst.into()),
                 proto: ip.protocol,
-                port: payload.get(2..4).map(|b| u16::from_be_bytes([b[0], b[1]])),
+                port: word(payload, 2),
             },
             Err(_) => Self {
                 dst: None,

@@ -6,7 +6,7 @@ use netstrata::wire::{Sum, protocol};
 
 use super::ip;
 use super::printer::{Packet, Printer, put};
-use crate::view::extension;
+use crate::view::{extension, word};
 
 /// Extension headers printed at most.
 const MAX_EXTENSIONS: usize = 8;
@@ -29,10 +29,10 @@ pub fn print(p: &mut Printer, out: &mut String, data: &[u8], len: usize) {
     let mut announced = length;
     if len < length + 40 {
         put!(out, "truncated-ip6 - {} bytes missing!", length + 40 - len);
-        announced = len - 40;
+        announced = len.saturating_sub(40);
     } else if length == 0 {
         // A jumbogram, or segmentation offload.
-        announced = len - 40;
+        announced = len.saturating_sub(40);
     }
     if p.style.verbose > 0 {
         out.push('(');
@@ -185,8 +185,7 @@ fn icmp(p: &Printer, out: &mut String, packet: &Packet<'_>) {
             quoted()
         ),
         (1, 4) => {
-            let (next, port) = (packet.data.get(14), packet.data.get(50..52));
-            let port = port.map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
+            let (next, port) = (packet.data.get(14), word(packet.data, 50).unwrap_or(0));
             let proto = match next {
                 Some(&protocol::TCP) => "tcp",
                 Some(&protocol::UDP) => "udp",

@@ -138,3 +138,47 @@ impl Packet<'_> {
         self.data.len() >= self.len
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Form;
+    use crate::frame::Stamp;
+    use crate::random_frames::frames;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_frames_print(
+            frames in prop::collection::vec(frames(), 1..20),
+            verbose in 0..3u8,
+            flags in any::<[bool; 5]>(),
+            missing in 0..40usize,
+        ) {
+            let [link, quiet, absolute, names, bare] = flags;
+            let style = Style {
+                link,
+                verbose,
+                quiet,
+                absolute,
+                octets: absolute.then_some(hex::Form::Both),
+                octets_of_link: quiet,
+            };
+            let services = if names { Services::load() } else { Services::none() };
+            let mut printer = Printer::new(style, services, Clock::new(Form::Day));
+            let mut out = String::new();
+            for frame in &frames {
+                let octets = if bare { frame.get(14..).unwrap_or(&[]) } else { frame };
+                let before = out.len();
+                printer.print(&Frame {
+                    time: Stamp(0),
+                    link: if bare { Link::Ip } else { Link::Ethernet },
+                    octets,
+                    len: octets.len() + missing,
+                    trusted: false,
+                }, &mut out);
+                prop_assert!(out[before..].ends_with('\n') && out.len() > before + 16);
+            }
+        }
+    }
+}

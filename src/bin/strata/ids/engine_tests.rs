@@ -1,6 +1,7 @@
 use super::*;
 use crate::flow::Table;
 use crate::frame::Link;
+use crate::random_frames::frames;
 use crate::services::Services;
 use proptest::prelude::*;
 use std::num::NonZeroUsize;
@@ -117,21 +118,6 @@ fn sums_left_to_the_device_are_not_bad() {
         trusted: true,
     });
     assert_eq!(engine.report.counts[Rule::BadTcpChecksum as usize], (1, 0));
-}
-
-/// Frames whose first octets lead into the parsers.
-fn frames() -> impl Strategy<Value = Vec<u8>> {
-    let kind = prop::sample::select(vec![[8, 0], [8, 6], [0x86, 0xdd], [0x81, 0]]);
-    let body = prop::collection::vec(any::<u8>(), 0..120);
-    (kind, any::<u8>(), any::<u8>(), body).prop_map(|(kind, low, proto, mut body)| {
-        let version = if kind == [8, 0] { 0x45 } else { 0x60 };
-        for (at, octet) in [(0, version | low & 1), (2, 0), (3, low), (9, proto % 20)] {
-            if let Some(place) = body.get_mut(at) {
-                *place = octet;
-            }
-        }
-        [&[2; 12][..], &kind, &body].concat()
-    })
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use super::report::{Report, Who};
 use super::rules::Rule;
 use crate::flow;
 use crate::frame::Frame;
-use crate::view::{Ip, View};
+use crate::view::{Ip, View, word};
 
 /// Looks at the addresses and flags of a packet.
 pub fn addresses(frame: &Frame<'_>, view: &View<'_>, ip: &Ip<'_>, report: &mut Report) {
@@ -87,7 +87,7 @@ fn bad_destination(dst: IpAddr) -> Option<&'static str> {
 pub fn checksums(frame: &Frame<'_>, ip: &Ip<'_>, report: &mut Report) {
     let who = || Who::of(frame.time, ip);
     if ip.v4.is_some() && checksum(ip.header) != 0 {
-        let found = word(ip.header, 10);
+        let found = word(ip.header, 10).unwrap_or(0);
         report.alert(Rule::BadIpChecksum, &who(), format_args!("0x{found:04x}"));
     }
     if frame.trusted || ip.fragment.is_some() || !ip.is_complete() {
@@ -116,7 +116,7 @@ pub fn checksums(frame: &Frame<'_>, ip: &Ip<'_>, report: &mut Report) {
     match verdict {
         Ok(()) => {}
         Err(WireError::BadChecksum) => {
-            let found = word(ip.payload, at);
+            let found = word(ip.payload, at).unwrap_or(0);
             // A sum of the pseudo header only: the sender left the rest to its device, and was
             // caught before that did it.
             let unfinished =
@@ -127,9 +127,4 @@ pub fn checksums(frame: &Frame<'_>, ip: &Ip<'_>, report: &mut Report) {
         }
         Err(e) => report.alert(Rule::Malformed, &who(), format_args!("{e}")),
     }
-}
-
-fn word(octets: &[u8], at: usize) -> u16 {
-    let word = octets.get(at..).and_then(|rest| rest.first_chunk());
-    word.map_or(0, |word| u16::from_be_bytes(*word))
 }
