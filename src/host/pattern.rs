@@ -17,11 +17,11 @@ pub struct Pattern {
     at: u64,
 }
 
-fn block(n: u64) -> [u8; 8] {
+const fn block(n: u64) -> u64 {
     let mut z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)).to_le_bytes()
+    z ^ (z >> 31)
 }
 
 impl Pattern {
@@ -36,36 +36,100 @@ impl Pattern {
     }
 
     /// Writes the next octets of the stream.
-    pub fn fill(&mut self, mut out: &mut [u8]) {
-        while !out.is_empty() {
-            let (octets, skip) = self.here();
-            let n = out.len().min(8 - skip);
-            let (now, later) = out.split_at_mut(n);
-            now.copy_from_slice(&octets[skip..skip + n]);
-            self.at += n as u64;
-            out = later;
+    pub fn fill(&mut self, out: &mut [u8]) {
+        let (front, rest) = out.split_at_mut(self.to_block().min(out.len()));
+        let (blocks, back) = rest.as_chunks_mut::<8>();
+        self.fill_part(front);
+        let first = self.at / 8;
+        for (n, octets) in (first..).zip(&mut *blocks) {
+            *octets = block(n).to_le_bytes();
         }
+        self.at += 8 * blocks.len() as u64;
+        self.fill_part(back);
     }
 
     /// Are these the next octets of the stream? Moves on only if they are.
-    pub fn matches(&mut self, mut data: &[u8]) -> bool {
-        let before = self.at;
-        while !data.is_empty() {
-            let (octets, skip) = self.here();
-            let n = data.len().min(8 - skip);
-            let (now, later) = data.split_at(n);
-            if octets[skip..skip + n] != *now {
-                self.at = before;
-                return false;
-            }
-            self.at += n as u64;
-            data = later;
+    pub fn matches(&mut self, data: &[u8]) -> bool {
+        let (front, rest) = data.split_at(self.to_block().min(data.len()));
+        let (blocks, back) = rest.as_chunks::<8>();
+        let mut ahead = *self;
+        let mut same = ahead.matches_part(front);
+        let first = ahead.at / 8;
+        for (n, octets) in (first..).zip(blocks) {
+            same &= u64::from_le_bytes(*octets) == block(n);
         }
-        true
+        ahead.at += 8 * blocks.len() as u64;
+        same &= ahead.matches_part(back);
+        if same {
+            *self = ahead;
+        }
+        same
     }
 
-    /// The block the stream stands in, and how far into it.
-    fn here(&self) -> ([u8; 8], usize) {
-        (block(self.at / 8), (self.at % 8) as usize)
+    /// Octets until the next whole block.
+    const fn to_block(&self) -> usize {
+        ((8 - self.at % 8) % 8) as usize
+    }
+
+    /// Less than a block, within one.
+    fn fill_part(&mut self, out: &mut [u8]) {
+        let octets = self.here();
+        for (to, octet) in out.iter_mut().zip(octets) {
+            *to = octet;
+            self.at += 1;
+        }
+    }
+
+    fn matches_part(&mut self, data: &[u8]) -> bool {
+        let same = data.iter().copied().eq(self.here().take(data.len()));
+        self.at += data.len() as u64;
+        same
+    }
+
+    /// What is left of the block the stream stands in.
+    fn here(&self) -> impl Iterator<Item = u8> + use<> {
+        block(self.at / 8)
+            .to_le_bytes()
+            .into_iter()
+            .skip((self.at % 8) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    #[test]
+    fn any_pieces_are_the_same_stream() {
+        let mut whole = vec![0; 100];
+        Pattern::new().fill(&mut whole);
+        for size in 1..20 {
+            let (mut made, mut checked) = (Pattern::new(), Pattern::new());
+            let mut pieces = Vec::new();
+            for piece in whole.chunks(size) {
+                let mut own = vec![0; piece.len()];
+                made.fill(&mut own);
+                pieces.extend(own);
+                assert!(checked.matches(piece));
+            }
+            assert_eq!(pieces, whole);
+            assert_eq!((made.position(), checked.position()), (100, 100));
+        }
+    }
+
+    #[test]
+    fn one_wrong_octet_is_seen_wherever_it_is() {
+        let mut whole = vec![0; 30];
+        Pattern::new().fill(&mut whole);
+        for at in 0..30 {
+            let mut bad = whole.clone();
+            bad[at] ^= 1;
+            let mut pattern = Pattern::new();
+            assert!(!pattern.matches(&bad));
+            assert_eq!(pattern.position(), 0);
+            assert!(pattern.matches(&whole));
+        }
     }
 }
