@@ -83,12 +83,14 @@ impl Lab {
         server
     }
 
-    /// Starts an example on our end, if it was built.
-    pub fn example(&self, name: &str, args: &str) -> Option<Process> {
+    /// Starts an example on our end, standard output into a file, if it was built.
+    pub fn example_into(&self, out: std::fs::File, name: &str, args: &str) -> Option<Process> {
         let test = std::env::current_exe().ok()?;
         let path = test.parent()?.parent()?.join("examples").join(name);
-        let built = path.is_file();
-        built.then(|| self.place().spawn(&path.to_string_lossy(), self.args(args)))
+        let path = path
+            .is_file()
+            .then(|| path.to_string_lossy().into_owned())?;
+        Some(self.place().spawn_into(out, &path, self.args(args)))
     }
 
     fn place(&self) -> &Namespace {
@@ -102,7 +104,7 @@ impl Lab {
     }
 }
 
-/// A file of the test's own; removed when dropped.
+/// A file or folder of the test's own; removed when dropped.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
@@ -122,6 +124,6 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(&self.0).or_else(|_| std::fs::remove_dir_all(&self.0));
     }
 }
