@@ -291,6 +291,7 @@ impl Client<'_> {
                     .host
                     .socket(one.handle)
                     .with(|socket| socket.abort());
+                let _ = session.host.close(one.handle);
                 let hint = self.hint(&trouble);
                 eprintln!("strata tcpclient: {}: {trouble}{hint}", self.to);
                 return Ok(true);
