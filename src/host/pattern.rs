@@ -37,7 +37,7 @@ impl Pattern {
 
     /// Writes the next octets of the stream.
     pub fn fill(&mut self, out: &mut [u8]) {
-        let (front, rest) = out.split_at_mut(self.to_block().min(out.len()));
+        let (front, rest) = out.split_at_mut(self.octets_before_block().min(out.len()));
         let (blocks, back) = rest.as_chunks_mut::<8>();
         self.fill_part(front);
         let first = self.at / 8;
@@ -50,7 +50,7 @@ impl Pattern {
 
     /// Are these the next octets of the stream? Moves on only if they are.
     pub fn matches(&mut self, data: &[u8]) -> bool {
-        let (front, rest) = data.split_at(self.to_block().min(data.len()));
+        let (front, rest) = data.split_at(self.octets_before_block().min(data.len()));
         let (blocks, back) = rest.as_chunks::<8>();
         let mut ahead = *self;
         let mut same = ahead.matches_part(front);
@@ -67,7 +67,7 @@ impl Pattern {
     }
 
     /// Octets until the next whole block.
-    const fn to_block(&self) -> usize {
+    const fn octets_before_block(&self) -> usize {
         ((8 - self.at % 8) % 8) as usize
     }
 

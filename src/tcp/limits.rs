@@ -2,7 +2,7 @@
 
 /// Bounds of the tables that all listeners and all closed connections share.
 ///
-/// Without an allocator either table holds [`INLINE`](super::table::INLINE) entries at most;
+/// Without an allocator either table holds `INLINE` entries at most;
 /// cookies, which need no memory, do the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -412,10 +412,11 @@ impl Icmpv4 {
                 Be::write_u16(&mut h[2..4], sum);
                 // RFC 1624 §3 leaves out the message of nothing but zeros, whose checksum is
                 // the other zero.
-                if sum == 0 && message.iter().all(|octet| *octet == 0) {
-                    if let Some(field) = message.get_mut(2..4) {
-                        field.fill(0xff);
-                    }
+                if sum == 0
+                    && message.iter().all(|octet| *octet == 0)
+                    && let Some(field) = message.get_mut(2..4)
+                {
+                    field.fill(0xff);
                 }
                 true
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use netstrata::Next;
-use netstrata::phy::{Abort, Capabilities, Device, FrameSink, Instant, TxMeta, TxToken};
+use netstrata::phy::{Abort, Capabilities, Device, FrameSink, Instant, RxToken, TxMeta, TxToken};
 
 use super::Host;
 
@@ -43,7 +43,7 @@ impl<T: TxToken> TxToken for CountedTx<T> {
 struct CountedSink<'a, K>(&'a mut K, &'a Arc<AtomicU64>);
 
 impl<K: FrameSink> FrameSink for CountedSink<'_, K> {
-    fn frame(&mut self, rx: impl netstrata::phy::RxToken, answer: Option<impl TxToken>) {
+    fn frame(&mut self, rx: impl RxToken, answer: Option<impl TxToken>) {
         let sent = self.1.clone();
         self.0
             .frame(rx, answer.map(|token| CountedTx { token, sent }));
