@@ -12,9 +12,14 @@
 
 use std::fmt::{Debug, Display, Formatter, Result as FmtResult};
 use std::net::IpAddr;
+use std::time::Duration;
 
-use netstrata::host::{AnyDevice, AnyLink, CABLE_FAR, Opened, Phy, Runner, Settings};
+use netstrata::Stack;
+use netstrata::host::{AnyDevice, AnyLink, CABLE_FAR, Opened, Phy, Poll, Runner, Settings};
+use netstrata::icmp::{Event, Icmp, PingSocket, Received};
+use netstrata::iface::Interface;
 use netstrata::net::Ipv4;
+use netstrata::socket::SlabSockets;
 
 /// Where a host can be put.
 pub struct Place {
@@ -75,6 +80,27 @@ impl Place {
             None => Ok(self.neighbor.ok_or("name an address to talk to")?),
         }
     }
+}
+
+/// Does `to` answer one echo request within half a second?
+pub fn answers<I: Interface>(
+    host: &mut Stack<I, Ipv4, (Icmp,), SlabSockets>,
+    far: &mut dyn Poll,
+    runner: &mut Runner,
+    to: IpAddr,
+) -> Result<bool, Trouble> {
+    let patience = runner.now() + Duration::from_millis(500);
+    let ping = host.open(PingSocket::new(0, buffer(), buffer()))?;
+    host.socket(ping)
+        .with(|socket| socket.send_to(to, 1, b"who is there?", None))??;
+    let mut answered = false;
+    while !answered && runner.now() < patience {
+        runner.turn(&mut [&mut *host, &mut *far], Some(patience))?;
+        let reply = |got: Received<'_>| matches!(got.event, Event::Reply(_));
+        answered = host.socket(ping).with(|socket| socket.recv(reply))? == Some(true);
+    }
+    host.close(ping)?;
+    Ok(answered)
 }
 
 /// A buffer of 64 KiB for datagrams.
