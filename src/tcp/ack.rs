@@ -134,8 +134,11 @@ impl<C: Congestion> Tcb<C> {
         self.snd_wl1 = segment.seq;
         self.snd_wl2 = segment.ack;
         self.max_wnd = self.max_wnd.max(self.snd_wnd);
-        if self.snd_wnd > 0 {
+        if self.snd_wnd > 0 && self.persist_shift > 0 {
+            // It was closed and has opened; if it is too small still, `next_segment` sets the
+            // timer afresh.
             self.persist_shift = 0;
+            self.timers.clear(Timer::Persist);
         }
     }
 
@@ -162,9 +165,10 @@ impl<C: Congestion> Tcb<C> {
 
         let rtt = self.sample_rtt(now, ack, echo, flight);
         self.retries = 0;
+        let mode = self.loss.mode;
         self.recovery_advance(acked);
-        if self.loss.mode != Mode::Fast {
-            let limited = self.cwnd_limited || self.loss.mode == Mode::Timeout;
+        if mode != Mode::Fast {
+            let limited = self.cwnd_limited || mode == Mode::Timeout;
             self.cc.on_ack(&Ack {
                 now,
                 acked,

@@ -211,6 +211,7 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn arm_keep_alive(&mut self, now: Instant) {
         if let Some(keep) = self.options.keep_alive
             && self.state.is_synchronized()
+            && self.state != State::TimeWait
             && !self.timers.is_set(Timer::KeepAlive)
         {
             let idle = Duration::from_secs(u64::from(keep.idle.max(1)));

@@ -202,8 +202,9 @@ impl<C: Congestion> Tcb<C> {
             return self.challenge(cfg, now, rx, Drop::BadSegment);
         }
         if let Some((value, _)) = stamp
-            && (value.wrapping_sub(self.ts_recent) as i32) >= 0
+            && !self.is_old(cfg, now, value)
         {
+            // Also a smaller one, where TS.Recent is outdated (RFC 7323 §5.5).
             self.take_timestamp(now, seq, value);
         }
         self.heard(cfg, now);

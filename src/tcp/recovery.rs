@@ -33,6 +33,8 @@ pub struct Recovery {
     pub(super) dup_acks: u8,
     /// Octets those say have left the network; without SACK only.
     pub(super) dup_octets: u32,
+    /// SND.NXT at the first of them: what limited transmit sends since is beyond.
+    pub(super) dup_from: SeqNum,
     /// SND.NXT when the loss was noticed: recovery ends when this is acknowledged.
     pub(super) recover: SeqNum,
     /// Octets before this that were not reported received are held to be lost.
@@ -83,7 +85,10 @@ impl<C: Congestion> Tcb<C> {
         }
         self.loss.high_rxt = self.loss.high_rxt.max(self.snd_una);
         self.loss.lost_to = self.loss.lost_to.max(self.snd_una);
-        if self.loss.mode == Mode::Fast && !self.sack {
+        if self.snd_una == self.loss.recover {
+            // Nothing is lost as far as is known; see `recovered`.
+            self.loss.dup_octets = 0;
+        } else if self.loss.mode == Mode::Fast && !self.sack {
             // A partial acknowledgment: the segment after it is lost too (RFC 6582 §3.2 step 3).
             // What else it covers arrived, and caused duplicates counted before.
             let mss = u32::from(self.mss);
@@ -115,6 +120,9 @@ impl<C: Congestion> Tcb<C> {
     /// A duplicate acknowledgment; it says that `delivered` octets arrived, where it can.
     pub(super) fn on_duplicate(&mut self, cfg: &Config, now: Instant, delivered: u32) {
         let mss = u32::from(self.mss);
+        if self.loss.dup_acks == 0 {
+            self.loss.dup_from = self.snd_nxt;
+        }
         self.loss.dup_acks = self.loss.dup_acks.saturating_add(1);
         let mut delivered = delivered;
         if !self.sack && self.loss.mode != Mode::Timeout {
@@ -166,7 +174,13 @@ impl<C: Congestion> Tcb<C> {
     /// 4): the window is halved, the first segment goes out at once.
     fn enter_fast(&mut self, cfg: &Config, now: Instant) {
         let mss = u32::from(self.mss);
-        self.cc.on_loss(now, Loss::Detected, self.in_flight());
+        // Without what limited transmit added (RFC 5681 §3.2 step 2).
+        let flight = if self.loss.dup_acks > 0 {
+            self.loss.dup_from.saturating_since(self.snd_una)
+        } else {
+            self.in_flight()
+        };
+        self.cc.on_loss(now, Loss::Detected, flight);
         let first = (self.snd_una + mss).min(self.snd_nxt);
         self.loss.mode = Mode::Fast;
         self.loss.recover = self.snd_nxt;

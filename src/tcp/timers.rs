@@ -263,7 +263,8 @@ impl<C: Congestion> Tcb<C> {
     /// The application read: should the peer be told of the wider window? Then the socket
     /// belongs on the ready list.
     pub fn on_read(&mut self, cfg: &Config, now: Instant, rx: &impl RecvBuf) -> bool {
-        if !self.timers.is_set(Timer::Trim) {
+        let over = matches!(self.state, State::Closed | State::TimeWait);
+        if !over && !self.timers.is_set(Timer::Trim) {
             self.timers.set(Timer::Trim, now + cfg.trim_after);
         }
         let due = self.state.receives() && self.update_due(rx);

@@ -180,7 +180,6 @@ impl Harness {
 
     /// In ESTABLISHED, accepted, with a round-trip time of 100 ms. Options of the peer's SYN:
     /// `mss`, and `wscale 7`, `sackOK`, `TS` where the configuration has them.
-    #[allow(dead_code)]
     pub fn accepted(cfg: Config, mss: u16) -> Self {
         let now = Instant::ZERO;
         let rx = Rx::new(cfg.receive_buffer);
@@ -199,7 +198,7 @@ impl Harness {
             peer,
             our_scale: window::scale(&cfg),
             ts_offset: TS_OFFSET,
-            snd_wnd: 65535,
+            snd_wnd: 65536,
             rcv_wnd: u32::from(window::of_syn(rx.capacity())),
             rtt: Some(Duration::from_millis(100)),
         };
@@ -259,11 +258,7 @@ impl Harness {
                     payload: &text,
                     ..segment
                 };
-                let effects = {
-                    let (rx, tx) = (&mut self.rx, &mut self.tx);
-                    self.tcb.receive(&self.cfg, self.now, &segment, rx, tx)
-                };
-                self.effects(effects);
+                self.receive(&segment);
                 if words[0] == "<<" {
                     return;
                 }
@@ -340,8 +335,15 @@ impl Harness {
         self.tcb.set_options(self.now, options);
     }
 
+    /// A segment arrives; its answer, if any, is sent.
+    pub fn receive(&mut self, segment: &Segment<'_>) {
+        let (rx, tx) = (&mut self.rx, &mut self.tx);
+        let effects = self.tcb.receive(&self.cfg, self.now, segment, rx, tx);
+        self.effects(effects);
+    }
+
     /// Time passes; timers run when they are due.
-    fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(due) = self.tcb.deadline().filter(|due| *due <= end) {
             self.now = due.max(self.now);
@@ -368,11 +370,9 @@ impl Harness {
     fn note_state(&mut self, before: State) {
         self.state = self.tcb.state();
         if self.state != before {
-            let _ = write!(self.log, "         -- {}", self.state);
-            if let Some(error) = self.tcb.take_error() {
-                let _ = write!(self.log, ": {error}");
-            }
-            self.log.push('\n');
+            let error = self.tcb.take_error();
+            let why = error.map_or(String::new(), |error| std::format!(": {error}"));
+            self.line(&std::format!("-- {}{why}", self.state));
         }
     }
 
@@ -427,6 +427,7 @@ fn duration(text: &str) -> Duration {
         "us" => Duration::from_micros(n),
         "ms" => Duration::from_millis(n),
         "s" => Duration::from_secs(n),
+        "m" => Duration::from_secs(n * 60),
         unit => panic!("unknown unit {unit}"),
     }
 }

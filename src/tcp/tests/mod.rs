@@ -1,8 +1,12 @@
 //! The core against scripts: whole exchanges as snapshots, read against the RFCs.
 
+mod attack;
+mod close;
 mod harness;
+mod loss;
 mod open;
 mod pair;
+mod transfer;
 
 /// Snapshots of this area are `tests/snapshots/tcp__*.snap`.
 macro_rules! snapshot {

@@ -339,7 +339,8 @@ fn pipe() -> impl Strategy<Value = Pipe> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200,
+        failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     /// Both sides open at once, send, half close, and end; exactly what was written is read.
     #[test]

@@ -1,0 +1,259 @@
+//! Losses: fast retransmit with and without SACK, timeouts, limited transmit, reneging.
+
+use super::harness::Harness;
+use super::snapshot;
+use crate::tcp::Config;
+
+/// With SACK, without timestamps, which makes lines shorter.
+fn sack() -> Config {
+    Config {
+        timestamps: false,
+        ..Config::default()
+    }
+}
+
+/// Without SACK.
+fn plain() -> Config {
+    Config {
+        sack: false,
+        ..sack()
+    }
+}
+
+/// RFC 5681 §3.2, RFC 6582: the third duplicate; two new segments before it by limited transmit
+/// (RFC 3042); more when the flight has shrunk to the halved window; a partial acknowledgment.
+#[test]
+fn new_reno() {
+    let mut h = Harness::accepted(plain(), 1000);
+    let text = h.play(
+        "write 40000
+        +100ms
+        # 1 and 5001 are lost
+        < . 1:1 ack 1 win 512
+        < . 1:1 ack 1 win 512
+        < . 1:1 ack 1 win 512
+        info
+        < . 1:1 ack 1 win 512
+        < . 1:1 ack 1 win 512
+        < . 1:1 ack 1 win 512
+        < . 1:1 ack 1 win 512
+        < . 1:1 ack 1 win 512
+        info
+        +100ms
+        < . 1:1 ack 5001 win 512
+        info
+        < . 1:1 ack 5001 win 512
+        +100ms
+        < . 1:1 ack 12001 win 512
+        info
+        < . 1:1 ack 16001 win 512
+        info",
+    );
+    snapshot!("new_reno", text);
+}
+
+/// RFC 6675: holes are filled each once, what was reported is never sent again.
+#[test]
+fn sack_recovery() {
+    let mut h = Harness::accepted(sack(), 1000);
+    let text = h.play(
+        "write 40000
+        +100ms
+        # 1, 3001 and 4001 are lost
+        < . 1:1 ack 1 win 512 <sack 1001:2001>
+        < . 1:1 ack 1 win 512 <sack 1001:3001>
+        < . 1:1 ack 1 win 512 <sack 5001:6001 1001:3001>
+        info
+        < . 1:1 ack 1 win 512 <sack 5001:7001 1001:3001>
+        < . 1:1 ack 1 win 512 <sack 5001:8001 1001:3001>
+        < . 1:1 ack 1 win 512 <sack 5001:9001 1001:3001>
+        < . 1:1 ack 1 win 512 <sack 5001:10001 1001:3001>
+        info
+        +100ms
+        < . 1:1 ack 3001 win 512 <sack 5001:10001>
+        < . 1:1 ack 4001 win 512 <sack 5001:10001>
+        < . 1:1 ack 12001 win 512
+        info",
+    );
+    snapshot!("sack_recovery", text);
+}
+
+/// One acknowledgment that reports much at once is loss enough (RFC 6675 §5 step 4.1).
+#[test]
+fn sack_reports_enough_at_once() {
+    let mut h = Harness::accepted(sack(), 1000);
+    let text = h.play(
+        "write 10000
+        +100ms
+        < . 1:1 ack 1 win 512 <sack 1001:10001>
+        +100ms
+        < . 1:1 ack 10001 win 512
+        info",
+    );
+    snapshot!("sack_at_once", text);
+}
+
+/// RFC 6298 §5, RFC 5681 §3.1: doubling, one segment, slow start from the oldest.
+#[test]
+fn timeout() {
+    let mut h = Harness::accepted(plain(), 1000);
+    let text = h.play(
+        "write 5000
+        +1s
+        info
+        < . 1:1 ack 1001 win 512
+        info
+        +10ms
+        < . 1:1 ack 2001 win 512
+        < . 1:1 ack 5001 win 512
+        info
+        write 1000
+        +100ms
+        < . 1:1 ack 6001 win 512
+        info",
+    );
+    snapshot!("timeout", text);
+}
+
+/// After a timeout only what was not reported is sent again.
+#[test]
+fn timeout_with_sack() {
+    let mut h = Harness::accepted(sack(), 1000);
+    let text = h.play(
+        "write 6000
+        +100ms
+        < . 1:1 ack 1 win 512 <sack 2001:3001>
+        < . 1:1 ack 1 win 512 <sack 2001:4001>
+        +200ms
+        info
+        < . 1:1 ack 1001 win 512 <sack 2001:4001>
+        < . 1:1 ack 4001 win 512
+        < . 1:1 ack 5001 win 512
+        < . 1:1 ack 6001 win 512
+        info",
+    );
+    snapshot!("timeout_sack", text);
+}
+
+/// A peer that throws away what it reported (RFC 2018 §8) is sent it again.
+#[test]
+fn reneging() {
+    let mut h = Harness::accepted(sack(), 1000);
+    let text = h.play(
+        "write 4000
+        +100ms
+        < . 1:1 ack 1 win 512 <sack 1001:4001>
+        < . 1:1 ack 1001 win 512
+        +1s
+        < . 1:1 ack 4001 win 512",
+    );
+    snapshot!("reneging", text);
+}
+
+/// With timestamps the acknowledgment of a retransmission is a sample, and ends the back-off
+/// (RFC 7323 §4.1); one that echoes an older timestamp is not, for it may answer either.
+#[test]
+fn samples_after_retransmission() {
+    let config = Config::default();
+    let mut h = Harness::accepted(config, 1012);
+    let text = h.play(
+        "write 2000
+        +350ms
+        info
+        < . 1:1 ack 1001 win 512 <TS 1100 ecr 0>
+        info
+        +30ms
+        < . 1:1 ack 2001 win 512 <TS 1200 ecr 350>
+        info",
+    );
+    snapshot!("samples_after_retransmission", text);
+}
+
+/// Fifteen retransmissions, then the end.
+#[test]
+fn given_up() {
+    let mut h = Harness::accepted(plain(), 1000);
+    let text = h.play(
+        "write 10
+        +20m",
+    );
+    snapshot!("given_up", text);
+}
+
+/// A lost FIN is repeated, with the text before it.
+#[test]
+fn lost_fin() {
+    let mut h = Harness::accepted(plain(), 1000);
+    let text = h.play(
+        "write 10
+        shutdown
+        +1s
+        < . 1:1 ack 11 win 512
+        +1s
+        < . 1:1 ack 12 win 512",
+    );
+    snapshot!("lost_fin", text);
+}
+
+/// A path that carries less: sent again at once in smaller segments, no slower (RFC 1191 §6.5).
+#[test]
+fn path_mtu() {
+    let mut h = Harness::accepted(sack(), 1460);
+    let text = h.play(
+        "write 4000
+        icmp big 99
+        icmp big 99999
+        mss 1000
+        icmp big 1
+        info
+        +100ms
+        < . 1:1 ack 1001 win 512
+        < . 1:1 ack 4001 win 512
+        info",
+    );
+    snapshot!("path_mtu", text);
+}
+
+/// What came out of order is reported, the latest first, duplicates before all; it is read once
+/// the gap is filled.
+#[test]
+fn reports() {
+    let mut h = Harness::accepted(sack(), 1460);
+    let text = h.play(
+        "< . 1001:2001 ack 1 win 512
+        < . 3001:4001 ack 1 win 512
+        < . 5001:6001 ack 1 win 512
+        < . 7001:8001 ack 1 win 512
+        < . 9001:10001 ack 1 win 512
+        # joins two
+        < . 2001:3001 ack 1 win 512
+        # twice
+        < . 5001:6001 ack 1 win 512
+        < . 501:2501 ack 1 win 512
+        # fills the first gap
+        < . 1:501 ack 1 win 512
+        # old
+        < . 1:501 ack 1 win 512
+        # old and new
+        < . 3501:5001 ack 1 win 512
+        read",
+    );
+    snapshot!("reports", text);
+}
+
+/// With timestamps there is room for three blocks.
+#[test]
+fn reports_with_timestamps() {
+    let mut h = Harness::accepted(Config::default(), 1460);
+    let text = h.play(
+        "< . 1001:2001 ack 1 win 512 <TS 1001 ecr 0>
+        < . 3001:4001 ack 1 win 512 <TS 1002 ecr 0>
+        < . 5001:6001 ack 1 win 512 <TS 1003 ecr 0>
+        < . 7001:8001 ack 1 win 512 <TS 1004 ecr 0>
+        # text of ours leaves room for them too
+        write 2000
+        # TS.Recent was not taken from what came out of order
+        < . 1:1001 ack 1 win 512 <TS 1005 ecr 0>",
+    );
+    snapshot!("reports_timestamps", text);
+}
