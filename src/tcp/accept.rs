@@ -7,6 +7,7 @@
 
 use core::fmt;
 
+use super::config::Options;
 use super::congestion::Congestion;
 use super::socket::{Role, TcpSocket, Wants};
 use crate::socket::{Bound, Handle, ReadBuf, RecvBuf, SendBuf, SocketSet};
@@ -42,6 +43,8 @@ impl Link {
 /// What a socket that listens keeps.
 #[derive(Debug)]
 pub(super) struct Listener {
+    /// Of the connections it makes.
+    pub options: Options,
     /// Most connections that may wait, and most unfinished handshakes.
     backlog: usize,
     /// Unfinished handshakes.
@@ -54,8 +57,9 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub fn new(backlog: usize) -> Self {
+    pub fn new(backlog: usize, options: Options) -> Self {
         Self {
+            options,
             backlog: backlog.max(1),
             handshakes: 0,
             waiting: 0,
@@ -83,6 +87,20 @@ impl Listener {
     /// Does no other socket hang on it?
     pub fn is_empty(&self) -> bool {
         self.first == Link::NONE && self.spare == Link::NONE
+    }
+}
+
+/// Was listener `at` offered a socket that is still to be had?
+pub(super) fn has_spare<R, T, C, S>(set: &S, at: Handle<Sock<R, T, C>>) -> bool
+where
+    R: RecvBuf,
+    T: SendBuf,
+    C: Congestion,
+    S: SocketSet<Sock<R, T, C>>,
+{
+    match set.get(at).map(|socket| &socket.role) {
+        Some(Role::Listen(listener)) => listener.spare != Link::NONE,
+        _ => false,
     }
 }
 

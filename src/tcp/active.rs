@@ -4,7 +4,6 @@
 //! bound one or an ephemeral one that no connection to the same peer uses, none in TIME-WAIT
 //! either. Called in the first turn of a socket after its `connect`.
 
-use core::hash::Hasher;
 use core::net::{IpAddr, SocketAddr};
 
 use super::congestion::Congestion;
@@ -17,14 +16,8 @@ use super::{Handle, Set, Tcp};
 use crate::context::Cx;
 use crate::iface::Cast;
 use crate::net::Output;
-use crate::secret::{Purpose, write_addr, write_ip};
 use crate::socket::{RecvBuf, SocketSet, Stores};
 use crate::transport::Endpoint;
-
-/// The ports RFC 6335 §6 sets aside for this.
-const FIRST_PORT: u16 = 49_152;
-/// How many they are.
-const PORTS: u32 = 1 << 14;
 
 impl<C: Congestion> Tcp<C> {
     /// Makes a socket that wants to connect a connection in SYN-SENT.
@@ -43,14 +36,14 @@ impl<C: Congestion> Tcp<C> {
     {
         let socket = set.get(h).ok_or(TcpError::Aborted)?;
         let peer = socket.at.peer.ok_or(TcpError::Aborted)?;
-        let (bound, options) = (socket.at, socket.options);
+        let (bound, options) = (socket.at, socket.options());
         let room = out
             .room(peer.ip(), bound.ip)
             .map_err(|_| TcpError::NetUnreachable)?;
         if room.cast != Cast::Unicast {
             return Err(TcpError::NetUnreachable);
         }
-        let local = self.source::<S>(set, cx, room.src, bound.port, peer)?;
+        let local = self.source::<S>(set, room.src, bound.port, peer)?;
         let iss = SeqNum(cx.secret.isn(cx.now, local, peer));
         let offset = cx.secret.timestamp_offset(local, peer);
         let socket = set.get_mut(h).ok_or(TcpError::Aborted)?;
@@ -62,13 +55,10 @@ impl<C: Congestion> Tcp<C> {
         set.rekey(h).map_err(|_| TcpError::AddrInUse)
     }
 
-    /// The local side: the bound port, or one that is free towards `peer` (RFC 6056 §3.3.4:
-    /// where the search starts depends on both addresses and the secret, and moves on with
-    /// every connection).
+    /// The local side: the bound port, or one that is free towards `peer`.
     fn source<S>(
         &mut self,
         set: &Set<S, C>,
-        cx: &Cx,
         ip: IpAddr,
         port: u16,
         peer: SocketAddr,
@@ -76,29 +66,17 @@ impl<C: Congestion> Tcp<C> {
     where
         S: Stores<SocketOf<S, C>>,
     {
+        let (waits, key) = (&self.waits, self.key);
         let free = |port| {
             let local = SocketAddr::new(ip, port);
             let flow = Endpoint::flow(local, peer);
-            let taken = local == peer
-                || set.lookup(&flow).is_some()
-                || self.waits.contains(self.key.hash(&flow));
-            (!taken).then_some(local)
+            local != peer && set.lookup(&flow).is_none() && !waits.contains(key.hash(&flow))
         };
-        if port != 0 {
-            return free(port).ok_or(TcpError::AddrInUse);
-        }
-        let mut start = cx.secret.hasher(Purpose::Port);
-        write_ip(&mut start, ip);
-        write_addr(&mut start, peer);
-        let start = (start.finish() as u32).wrapping_add(self.ports);
-        let (tried, local) = (0..PORTS)
-            .find_map(|tried| {
-                let port = start.wrapping_add(tried) % PORTS;
-                // Fits: the last is 65535.
-                Some((tried, free(FIRST_PORT.saturating_add(port as u16))?))
-            })
-            .ok_or(TcpError::AddrInUse)?;
-        self.ports = self.ports.wrapping_add(tried).wrapping_add(1);
-        Ok(local)
+        let port = match port {
+            0 => self.ports.pick(ip, peer, free),
+            bound => Some(bound).filter(|port| free(*port)),
+        };
+        port.map(|port| SocketAddr::new(ip, port))
+            .ok_or(TcpError::AddrInUse)
     }
 }

@@ -223,6 +223,9 @@ impl<C: Congestion> Tcp<C> {
                     }
                 }
                 if wants.any(Wants::RELEASE) {
+                    if wants.any(Wants::ORPHAN) {
+                        self.orphans = self.orphans.saturating_sub(1);
+                    }
                     set.remove(h);
                     return;
                 }

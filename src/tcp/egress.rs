@@ -125,7 +125,7 @@ impl<C: Congestion> Tcp<C> {
         };
         let moved = socket.wants.take(Wants::REKEY);
         match &socket.role {
-            Role::Closed => return Turn::default(),
+            Role::Closed(_) => return Turn::default(),
             Role::Listen(_) => {
                 if moved && set.rekey(h).is_err() {
                     self.fail::<S>(set, h, TcpError::AddrInUse);
@@ -134,7 +134,7 @@ impl<C: Congestion> Tcp<C> {
                 }
                 return Turn::default();
             }
-            Role::Opening => {
+            Role::Opening(_) => {
                 if let Err(error) = self.open::<S>(set, cx, out, h) {
                     self.fail::<S>(set, h, error);
                     return Turn::default();
@@ -152,7 +152,7 @@ impl<C: Congestion> Tcp<C> {
         S: Stores<SocketOf<S, C>>,
     {
         if let Some(socket) = set.get_mut(h) {
-            socket.role = Role::Closed;
+            socket.role = Role::Closed(socket.options());
             socket.error = Some(error);
         }
         let _ = set.rekey(h);
@@ -169,13 +169,15 @@ impl<C: Congestion> Tcp<C> {
     ) where
         S: Stores<SocketOf<S, C>>,
     {
+        // Never more than there are sockets, whatever became of those that were counted.
+        let orphans = self.orphans.min(set.len());
         let Some(socket) = set.get_mut(h) else { return };
         let Role::Connection(tcb) = &mut socket.role else {
             return;
         };
         let (config, now) = (&self.config, cx.now);
         if socket.wants.take(Wants::OPTIONS) {
-            let _ = tcb.set_options(now, socket.options);
+            let _ = tcb.set_options(now, tcb.options);
         }
         if socket.wants.take(Wants::READ) {
             let _ = tcb.on_read(config, now, &socket.rx);
@@ -191,6 +193,15 @@ impl<C: Congestion> Tcp<C> {
         } else if socket.wants.any(Wants::RELEASE) && !tcb.orphan {
             let unread = socket.rx.capacity().saturating_sub(socket.rx.window());
             effects = tcb.close(config, now, unread);
+            if effects.gone == Gone::No {
+                if orphans >= self.limits.orphans {
+                    effects.answer = tcb.abort(now);
+                    effects.gone = Gone::Closed;
+                } else {
+                    socket.wants.set(Wants::ORPHAN);
+                    self.orphans = orphans.saturating_add(1);
+                }
+            }
         } else {
             return;
         }

@@ -2,7 +2,7 @@
 
 /// Bounds of the tables that all listeners and all closed connections share.
 ///
-/// Without an allocator either table holds `INLINE` entries at most;
+/// Without an allocator either table holds 16 entries at most;
 /// cookies, which need no memory, do the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -11,6 +11,9 @@ pub struct Limits {
     pub handshakes: usize,
     /// Connections in TIME-WAIT; one takes about 56 octets. Above it the oldest goes early.
     pub time_wait: usize,
+    /// Connections that go on without their application; above it a connection that is given
+    /// up is reset instead of closed.
+    pub orphans: usize,
     /// Largest backlog a listener gets, whatever it asks for.
     pub backlog: usize,
     /// When handshakes are kept in no table at all.
@@ -23,6 +26,7 @@ impl Default for Limits {
         Self {
             handshakes: 65_536,
             time_wait: 65_536,
+            orphans: 65_536,
             backlog: 4096,
             cookies: Cookies::WhenFull,
         }

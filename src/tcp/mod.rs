@@ -77,6 +77,7 @@ use crate::iface::PacketTx;
 use crate::net::{Answer, IcmpError, Ingress, Output};
 use crate::socket::{SocketSet, Stores};
 use crate::transport::Transport;
+use crate::transport::port::Ports;
 use crate::wire::protocol;
 use accept::Link;
 use listen::SynTable;
@@ -105,8 +106,9 @@ pub struct Tcp<C = Reno> {
     key: FlowKey,
     /// Until when a cookie may come back; none was sent at `Instant::ZERO`.
     cookies_until: Instant,
-    /// Ephemeral ports tried so far (RFC 6056 §3.3.4).
-    ports: u32,
+    /// Connections without an application.
+    orphans: usize,
+    ports: Ports,
     /// The connection of the last segment: most segments come in runs.
     recent: Link,
     control: PhantomData<fn() -> C>,
@@ -129,7 +131,8 @@ impl<C> Default for Tcp<C> {
             waits: TimeWaitTable::new(limits.time_wait),
             key: FlowKey::default(),
             cookies_until: Instant::ZERO,
-            ports: 0,
+            orphans: 0,
+            ports: Ports::default(),
             recent: Link::NONE,
             control: PhantomData,
         }
@@ -185,6 +188,7 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
 
     fn start(&mut self, set: &mut Self::Set, cx: &mut Cx) {
         self.key = FlowKey::new(&cx.secret);
+        self.ports.start(&cx.secret);
         set.start(&cx.secret);
     }
 

@@ -156,12 +156,13 @@ impl<C: Congestion> Tcp<C> {
         T: PacketTx,
     {
         let capacity = accept::capacity(set, h);
+        let buffers = accept::has_spare(set, h) || S::stream(0, 0).is_some();
         let Some(socket) = set.get_mut(h) else { return };
         let (ttl, tos) = (socket.ttl, socket.tos);
         let Some(listener) = listener_of(socket) else {
             return;
         };
-        if listener.is_full(self.limits.backlog) {
+        if listener.is_full(self.limits.backlog) || !buffers {
             return cx.drop(Drop::Backlog);
         }
         let full = listener.is_busy(self.limits.backlog) || self.syns.is_full();
@@ -406,7 +407,7 @@ impl<C: Congestion> Tcp<C> {
         let Some(parent) = set.get_mut(h) else {
             return false;
         };
-        let (options, ttl, tos) = (parent.options, parent.ttl, parent.tos);
+        let (options, ttl, tos) = (parent.options(), parent.ttl, parent.tos);
         let (rx, tx) = (parent.rx.capacity(), parent.tx.capacity());
         if listener_of(parent).is_none_or(|listener| listener.is_full(self.limits.backlog)) {
             cx.drop(Drop::Backlog);
@@ -426,7 +427,7 @@ impl<C: Congestion> Tcp<C> {
         let _ = tcb.set_options(cx.now, options);
         socket.role = Role::Connection(tcb);
         socket.at = ends.flow();
-        (socket.options, socket.ttl, socket.tos) = (options, ttl, tos);
+        (socket.ttl, socket.tos) = (ttl, tos);
         // The flow was looked up before: no other socket has it.
         let _ = set.rekey(child);
         accept::enqueue(set, h, child);

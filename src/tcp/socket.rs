@@ -9,9 +9,10 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use super::accept::{Link, Listener};
-use super::config::{KeepAlive, Options};
+use super::config::{Config, KeepAlive, Options};
 use super::congestion::{Congestion, Reno};
 use super::error::TcpError;
+use super::info::TcpInfo;
 use super::tcb::{State, Tcb};
 use crate::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Socket, Tx};
 use crate::transport::Endpoint;
@@ -29,7 +30,7 @@ pub type SocketOf<S, C = Reno> = TcpSocket<Rx<S>, Tx<S>, C>;
     feature = "alloc",
     doc = r#"
 ```
-use netstrata::phy::{Instant, Loopback};
+use netstrata::phy::{Cable, Instant, cable};
 use netstrata::{Stack, iface::Ip, net::Ipv4, socket::SlabSockets, tcp::{Tcp, TcpSocket}};
 # use core::convert::Infallible;
 # struct Zeros;
@@ -40,23 +41,34 @@ use netstrata::{Stack, iface::Ip, net::Ipv4, socket::SlabSockets, tcp::{Tcp, Tcp
 #     fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> { dst.fill(0); Ok(()) }
 # }
 # impl rand_core::TryCryptoRng for Zeros {}
-let lo = Ip::new(Loopback::new(65_535));
-let ip = Ipv4::default().with(0, [10, 0, 0, 1].into(), 24);
-let mut host = Stack::new(lo, ip, (Tcp::default(),), SlabSockets, &mut Zeros);
+# let mut rng = Zeros;
+// Two hosts on a cable.
+let mut host = |end: cable::End, n| {
+    let ip = Ipv4::default().with(0, [10, 0, 0, n].into(), 24);
+    Stack::new(Ip::new(end), ip, (Tcp::new(),), SlabSockets, &mut rng)
+};
+let (east, west) = Cable::new(1500);
+let (mut server, mut client) = (host(east, 1), host(west, 2));
 
-let listener = host.open(TcpSocket::listener("10.0.0.1:80".parse().unwrap(), 16)).unwrap();
-let client = host.open(TcpSocket::connecting("10.0.0.1:80".parse().unwrap())).unwrap();
-let mut server = None;
-for now in 0..8 {
-    host.poll(Instant::from_millis(now));
-    if let Some(accepted) = host.socket(listener).accept() {
-        server = Some(accepted);
-        host.socket(client).with(|s| s.send(b"hello")).unwrap().unwrap();
-    }
-}
+// One listens, the other connects and writes.
+let listener = TcpSocket::listener("10.0.0.1:80".parse().unwrap(), 16);
+let listener = server.open(listener).unwrap();
+let mut socket = TcpSocket::connecting("10.0.0.1:80".parse().unwrap());
+socket.send(b"hello").unwrap(); // sent once the connection stands
+client.open(socket).unwrap();
+
+let accepted = (0..9)
+    .find_map(|ms| {
+        client.poll(Instant::from_millis(ms));
+        server.poll(Instant::from_millis(ms));
+        server.socket(listener).accept()
+    })
+    .unwrap();
+# client.poll(Instant::from_millis(9));
+# server.poll(Instant::from_millis(9));
 let mut text = [0; 16];
-let n = host.socket(server.unwrap()).with(|s| s.recv(&mut text)).unwrap();
-assert_eq!((n, &text[..5]), (Ok(5), &b"hello"[..]));
+let read = server.socket(accepted).with(|s| s.recv(&mut text)).unwrap();
+assert_eq!((read, &text[..5]), (Ok(5), &b"hello"[..]));
 ```
 "#
 )]
@@ -69,7 +81,6 @@ pub struct TcpSocket<R, T, C = Reno> {
     pub(super) error: Option<TcpError>,
     pub(super) ttl: Option<u8>,
     pub(super) tos: u8,
-    pub(super) options: Options,
     /// The next in a listener's queue or among its spare sockets.
     pub(super) next: Link,
     pub(super) rx: R,
@@ -83,10 +94,10 @@ pub struct TcpSocket<R, T, C = Reno> {
     reason = "nearly all sockets are connections"
 )]
 pub(super) enum Role<C> {
-    /// Nothing yet.
-    Closed,
+    /// Nothing yet; the options are for what it will be.
+    Closed(Options),
     /// To be a connection as soon as its source address and port are known.
-    Opening,
+    Opening(Options),
     /// A listener.
     Listen(Listener),
     /// A connection, or what is left to read of one.
@@ -115,6 +126,8 @@ impl Wants {
     pub const QUEUED: u16 = 64;
     /// Offered to a listener.
     pub const OFFERED: u16 = 128;
+    /// Counted among the connections without an application.
+    pub const ORPHAN: u16 = 256;
 
     pub fn set(&mut self, flags: u16) {
         self.0 |= flags;
@@ -157,13 +170,12 @@ impl<R, T, C> TcpSocket<R, T, C> {
     /// A closed socket on these buffers.
     pub fn new(rx: R, tx: T) -> Self {
         Self {
-            role: Role::Closed,
+            role: Role::Closed(Options::default()),
             at: Endpoint::bound(None, 0),
             wants: Wants::default(),
             error: None,
             ttl: None,
             tos: 0,
-            options: Options::default(),
             next: Link::NONE,
             rx,
             tx,
@@ -197,7 +209,7 @@ impl<R, T, C> TcpSocket<R, T, C> {
         }
         self.at.peer = Some(peer);
         self.error = None;
-        self.role = Role::Opening;
+        self.role = Role::Opening(self.options());
         Ok(())
     }
 
@@ -216,16 +228,16 @@ impl<R, T, C> TcpSocket<R, T, C> {
         }
         self.at.peer = None;
         self.error = None;
-        self.role = Role::Listen(Listener::new(backlog));
+        self.role = Role::Listen(Listener::new(backlog, self.options()));
         self.wants.set(Wants::REKEY);
         Ok(())
     }
 
     fn must_be_closed(&self) -> Result<(), UseError> {
         let ended = match &self.role {
-            Role::Closed => true,
+            Role::Closed(_) => true,
             Role::Connection(tcb) => matches!(tcb.state, State::Closed | State::TimeWait),
-            Role::Opening | Role::Listen(_) => false,
+            Role::Opening(_) | Role::Listen(_) => false,
         };
         let held = Wants::RELEASE | Wants::OFFERED | Wants::QUEUED;
         if ended && !self.wants.any(held) {
@@ -238,7 +250,7 @@ impl<R, T, C> TcpSocket<R, T, C> {
     /// Sends no more: a FIN follows what is written already. The peer may still send, and it
     /// is read as before (RFC 9293 §3.6, a half-closed connection).
     pub fn shutdown(&mut self) {
-        if matches!(self.role, Role::Opening | Role::Connection(_)) {
+        if matches!(self.role, Role::Opening(_) | Role::Connection(_)) {
             self.wants.set(Wants::SHUTDOWN);
         }
     }
@@ -248,19 +260,19 @@ impl<R, T, C> TcpSocket<R, T, C> {
     pub fn abort(&mut self) {
         match self.role {
             Role::Connection(_) => self.wants.set(Wants::ABORT),
-            Role::Opening => {
-                self.role = Role::Closed;
+            Role::Opening(options) => {
+                self.role = Role::Closed(options);
                 self.error = Some(TcpError::Aborted);
             }
-            Role::Closed | Role::Listen(_) => {}
+            Role::Closed(_) | Role::Listen(_) => {}
         }
     }
 
     /// Its state. A connection that is to be opened in the next `poll` counts as SYN-SENT.
     pub fn state(&self) -> State {
         match &self.role {
-            Role::Closed => State::Closed,
-            Role::Opening => State::SynSent,
+            Role::Closed(_) => State::Closed,
+            Role::Opening(_) => State::SynSent,
             Role::Listen(_) => State::Listen,
             Role::Connection(tcb) => tcb.state,
         }
@@ -290,10 +302,19 @@ impl<R, T, C> TcpSocket<R, T, C> {
         }
     }
 
-    /// Changes its options; the next `poll` applies them.
+    /// Changes its options; the next `poll` acts on them.
     fn change(&mut self, f: impl FnOnce(&mut Options)) {
-        f(&mut self.options);
-        self.wants.set(Wants::OPTIONS);
+        match &mut self.role {
+            Role::Closed(options) | Role::Opening(options) => f(options),
+            Role::Listen(listener) => f(&mut listener.options),
+            Role::Connection(tcb) => {
+                let before = tcb.options;
+                f(&mut tcb.options);
+                let push = tcb.options.no_delay && !before.no_delay;
+                tcb.push_due |= push || before.cork && !tcb.options.cork;
+                self.wants.set(Wants::OPTIONS);
+            }
+        }
     }
 
     /// Sends short segments at once instead of waiting for the last one to be acknowledged
@@ -335,7 +356,11 @@ impl<R, T, C> TcpSocket<R, T, C> {
 
     /// What the application set.
     pub fn options(&self) -> Options {
-        self.options
+        match &self.role {
+            Role::Closed(options) | Role::Opening(options) => *options,
+            Role::Listen(listener) => listener.options,
+            Role::Connection(tcb) => tcb.options,
+        }
     }
 
     /// Forgets everything but its buffers, which are emptied, if it is closed.
@@ -347,7 +372,7 @@ impl<R, T, C> TcpSocket<R, T, C> {
         self.must_be_closed()?;
         self.rx.consume(self.rx.readable());
         self.tx.release(self.tx.queued());
-        self.role = Role::Closed;
+        self.role = Role::Closed(self.options());
         self.at = Endpoint::bound(None, 0);
         self.wants = Wants::default();
         self.error = None;
@@ -366,18 +391,18 @@ impl<R, T, C: Congestion> TcpSocket<R, T, C> {
         let ending = Wants::SHUTDOWN | Wants::RELEASE | Wants::ABORT;
         !self.wants.any(ending)
             && match &self.role {
-                Role::Opening => true,
+                Role::Opening(_) => true,
                 Role::Connection(tcb) => tcb.can_send(),
-                Role::Closed | Role::Listen(_) => false,
+                Role::Closed(_) | Role::Listen(_) => false,
             }
     }
 
     /// May text come that is not in the receive buffer yet?
     pub fn can_recv(&self) -> bool {
         match &self.role {
-            Role::Opening => true,
+            Role::Opening(_) => true,
             Role::Connection(tcb) => tcb.can_recv(),
-            Role::Closed | Role::Listen(_) => false,
+            Role::Closed(_) | Role::Listen(_) => false,
         }
     }
 
@@ -387,6 +412,15 @@ impl<R, T, C: Congestion> TcpSocket<R, T, C> {
         match &mut self.role {
             Role::Connection(tcb) => own.or_else(|| tcb.take_error()),
             _ => own,
+        }
+    }
+
+    /// The connection's numbers; `None` if it is none. `config` is the layer's
+    /// ([`Tcp::config`](super::Tcp::config)), for the retransmission timeout.
+    pub fn info(&self, config: &Config) -> Option<TcpInfo> {
+        match &self.role {
+            Role::Connection(tcb) => Some(tcb.info(config)),
+            _ => None,
         }
     }
 }
@@ -443,7 +477,7 @@ impl<R: RecvBuf, T: SendBuf, C: Congestion> Socket for TcpSocket<R, T, C> {
 
     fn key(&self) -> Option<Endpoint> {
         match &self.role {
-            Role::Closed | Role::Opening => None,
+            Role::Closed(_) | Role::Opening(_) => None,
             Role::Listen(_) => Some(self.at),
             Role::Connection(_) => (!self.has_ended()).then_some(self.at),
         }
@@ -453,7 +487,7 @@ impl<R: RecvBuf, T: SendBuf, C: Congestion> Socket for TcpSocket<R, T, C> {
     /// without its application until the peer has acknowledged.
     fn release(&mut self) -> bool {
         let over = match &self.role {
-            Role::Closed | Role::Opening => true,
+            Role::Closed(_) | Role::Opening(_) => true,
             Role::Listen(listener) => listener.is_empty(),
             Role::Connection(_) => self.has_ended(),
         };

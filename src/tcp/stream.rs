@@ -126,9 +126,9 @@ impl<R: RecvBuf + ReadBuf, T, C: Congestion> TcpSocket<R, T, C> {
             return Err(RecvError::Failed(error));
         }
         match self.role {
-            Role::Closed | Role::Listen(_) => Err(RecvError::NotConnected),
-            Role::Opening | Role::Connection(_) if self.can_recv() => Err(RecvError::Empty),
-            Role::Opening | Role::Connection(_) => Ok(()),
+            Role::Closed(_) | Role::Listen(_) => Err(RecvError::NotConnected),
+            Role::Opening(_) | Role::Connection(_) if self.can_recv() => Err(RecvError::Empty),
+            Role::Opening(_) | Role::Connection(_) => Ok(()),
         }
     }
 }

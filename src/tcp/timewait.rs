@@ -151,7 +151,7 @@ impl TimeWaitTable {
         if segment.flags.fin() && segment.seq + segment.len() == rcv_nxt {
             // The peer's FIN again: our ACK was lost, the wait starts over.
             self.table.requeue(id, |grave| grave.expires = now + span);
-        } else if segment.len() == 0 && segment.seq == rcv_nxt {
+        } else if segment.is_empty() && segment.seq == rcv_nxt {
             // An acknowledgment that asks for nothing. Answering it could go on for ever.
             return Some(Verdict::Ignore);
         }
