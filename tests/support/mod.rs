@@ -1,6 +1,12 @@
 //! What integration tests share. Every test file takes what it needs.
-#![allow(dead_code, unused_imports, reason = "no test file uses all of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "no test file uses all of it"
+)]
 
+pub mod bulk;
 pub mod pair;
 pub mod script;
 
@@ -72,3 +78,17 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Host for Stack<I, N, T, S> {
 pub fn pattern(n: u64) -> u8 {
     (n ^ (n >> 8).wrapping_mul(167) ^ (n >> 16).wrapping_mul(59)) as u8
 }
+
+/// Compares text with a snapshot file of its own, `area__case.snap` whatever module asks.
+macro_rules! snapshot {
+    ($name:literal, $value:expr $(,)?) => {
+        insta::with_settings!({
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots"),
+        }, {
+            insta::assert_snapshot!($name, $value);
+        })
+    };
+}
+pub(crate) use snapshot;

@@ -45,6 +45,8 @@ pub struct Script<H> {
     pub now: Instant,
     wire: cable::End,
     start: Instant,
+    /// The packets the host sent, oldest first.
+    pub sent: Vec<Vec<u8>>,
     host_port: u16,
     flows: HashMap<u16, Base>,
     log: String,
@@ -59,6 +61,7 @@ impl<H: Host> Script<H> {
             now,
             wire,
             start: now,
+            sent: Vec::new(),
             host_port,
             flows: HashMap::new(),
             log: String::new(),
@@ -95,13 +98,20 @@ impl<H: Host> Script<H> {
 
     /// Puts an IP packet on the wire.
     pub fn inject(&mut self, packet: &[u8]) {
-        let token = self.wire.transmit(self.now).expect("room on the cable");
-        token
-            .send(packet.len(), TxMeta::NONE, |frame| {
-                frame.copy_from_slice(packet);
-                Ok(())
-            })
-            .expect("a packet that fits");
+        self.inject_all(&[packet.to_vec()]);
+    }
+
+    /// Puts IP packets on the wire, for the host to receive in one batch.
+    pub fn inject_all(&mut self, packets: &[Vec<u8>]) {
+        for packet in packets {
+            let token = self.wire.transmit(self.now).expect("room on the cable");
+            token
+                .send(packet.len(), TxMeta::NONE, |frame| {
+                    frame.copy_from_slice(packet);
+                    Ok(())
+                })
+                .expect("a packet that fits");
+        }
         self.settle();
     }
 
@@ -109,6 +119,14 @@ impl<H: Host> Script<H> {
     pub fn app<R>(&mut self, note: &str, act: impl FnOnce(&mut H) -> R) -> R {
         self.note(note);
         let result = act(&mut self.host);
+        self.settle();
+        result
+    }
+
+    /// Lets the application act, and writes down what came of it.
+    pub fn told<R: core::fmt::Debug>(&mut self, what: &str, act: impl FnOnce(&mut H) -> R) -> R {
+        let result = act(&mut self.host);
+        self.log(format_args!("# {what}: {result:?}"));
         self.settle();
         result
     }
@@ -131,6 +149,12 @@ impl<H: Host> Script<H> {
         self.now = end;
         self.settle();
         self
+    }
+
+    /// Starts the transcript over; time counts from now.
+    pub fn forget(&mut self) {
+        self.log.clear();
+        self.start = self.now;
     }
 
     /// The transcript so far.
@@ -222,10 +246,12 @@ impl<H: Host> Script<H> {
                 let line = self.print(packet);
                 self.log(format_args!("> {line}"));
             }
+            let quiet = sent.is_empty();
+            self.sent.append(&mut sent);
             match next {
                 Next::Now => {}
                 Next::Wait { until, .. } => {
-                    if sent.is_empty() && until.is_none_or(|until| until > self.now) {
+                    if quiet && until.is_none_or(|until| until > self.now) {
                         return until;
                     }
                 }

@@ -1,0 +1,104 @@
+//! ICMP errors about our segments (RFC 1122 §4.2.3.9, RFC 5927, RFC 1191).
+
+use super::*;
+use crate::support::snapshot;
+use netstrata::wire::{Ipv4, checksum, protocol};
+
+/// An ICMP error from a router about a packet of the host's.
+fn error(kind: u8, code: u8, mtu: u16, about: &[u8]) -> Vec<u8> {
+    let quoted = &about[..28];
+    let mut packet = vec![0; 20 + 8 + quoted.len()];
+    let (head, icmp) = packet.split_first_chunk_mut().unwrap();
+    let ip = Ipv4::new(
+        [192, 0, 2, 254].into(),
+        [192, 0, 2, 1].into(),
+        protocol::ICMP,
+    );
+    ip.emit(icmp.len(), head).unwrap();
+    icmp[..2].copy_from_slice(&[kind, code]);
+    icmp[6..8].copy_from_slice(&mtu.to_be_bytes());
+    icmp[8..].copy_from_slice(quoted);
+    let sum = checksum(icmp);
+    icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+    packet
+}
+
+fn inject(script: &mut Script<Host>, note: &str, kind: u8, code: u8, mtu: u16) {
+    script.note(note);
+    let about = script.sent.last().unwrap().clone();
+    script.inject(&error(kind, code, mtu, &about));
+}
+
+#[test]
+fn unreachable_while_connecting() {
+    let (mut script, h) = connecting();
+    inject(&mut script, "host unreachable", 3, 1, 0);
+    script.told("state", |host| state(host, h));
+    script.told("read", |host| read(host, h, 1));
+    snapshot!("tcp__icmp_connecting", script.transcript());
+}
+
+#[test]
+fn port_unreachable_while_connecting() {
+    let (mut script, h) = connecting();
+    let mut about = script.sent.last().unwrap().clone();
+    script.note("port unreachable, about another sequence number");
+    about[25] ^= 1;
+    script.inject(&error(3, 3, 0, &about));
+    script.told("state", |host| state(host, h));
+    inject(&mut script, "port unreachable", 3, 3, 0);
+    script.told("state", |host| state(host, h));
+    script.told("read", |host| read(host, h, 1));
+    snapshot!("tcp__icmp_refused", script.transcript());
+}
+
+#[test]
+fn unreachable_while_established_is_soft() {
+    let (mut script, h) = accepted("<mss 1000>");
+    script.told("write", |host| write(host, h, 100));
+    inject(&mut script, "host unreachable", 3, 1, 0);
+    inject(&mut script, "port unreachable", 3, 3, 0);
+    inject(&mut script, "protocol unreachable", 3, 2, 0);
+    script.told("state", |host| state(host, h));
+    script.play("< . 1:1 ack 101 win 1000");
+    script.told("read", |host| read(host, h, 1));
+    snapshot!("tcp__icmp_established", script.transcript());
+}
+
+#[test]
+fn a_smaller_path_shrinks_segments_at_once() {
+    let (mut script, h) = accepted("<mss 1460>");
+    script.told("write", |host| write(host, h, 2920));
+    script.play("< . ack 1461 win 65535");
+    inject(&mut script, "fragmentation needed, MTU 1000", 3, 4, 1000);
+    script.play("< . ack 2921 win 65535");
+    script.told("write", |host| write(host, h, 1200));
+    snapshot!("tcp__icmp_path_mtu", script.transcript());
+}
+
+#[test]
+fn errors_about_what_is_not_in_flight_are_ignored() {
+    let (mut script, h) = accepted("<mss 1460>");
+    script.told("write", |host| write(host, h, 1000));
+    script.play("< . ack 1001 win 65535");
+    inject(
+        &mut script,
+        "fragmentation needed, about acknowledged text",
+        3,
+        4,
+        600,
+    );
+    script.told("write", |host| write(host, h, 1460));
+    assert_eq!(script.host.stats().icmp_errors_received, 0);
+    snapshot!("tcp__icmp_stale", script.transcript());
+}
+
+#[test]
+fn errors_do_not_end_handshakes() {
+    let (mut script, listener) = listening(4);
+    script.play("< S 0:0 win 65535 <mss 1460>");
+    inject(&mut script, "host unreachable", 3, 1, 0);
+    script.play("< . ack 1 win 65535");
+    assert!(script.host.socket(listener).accept().is_some());
+    assert_eq!(script.host.stats().icmp_errors_received, 1);
+}
