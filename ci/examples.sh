@@ -1,21 +1,55 @@
 #!/usr/bin/env bash
-# Every example on the in-memory cable, to its end. They are built as the tests are, which has
-# them ready. `bare` is linked and run by ci/bare.sh.
+# Runs every example on the in-memory cable, and holds it to a line of its output and to the
+# output that its own head shows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-examples=$(for f in examples/*.rs; do basename "$f" .rs; done | grep -vx bare || true)
-[ -n "$examples" ] || { echo "examples: none"; exit 1; }
-# shellcheck disable=SC2046
-cargo build --quiet --features cli $(printf -- '--example %s ' $examples)
+cargo build --quiet --examples
 dir=${CARGO_TARGET_DIR:-target}/debug/examples
-for name in $examples; do
-  echo "== example $name"
-  if ! out=$(timeout 120 "$dir/$name" --phy cable </dev/null 2>&1); then
-    printf '%s\n' "$out" | tail -40
-    echo "examples: $name failed"
-    exit 1
+failed=0
+
+# example, expected exit code, a line it must print (extended regular expression), arguments
+try() {
+  local name=$1 code=$2 line=$3 out got=0
+  shift 3
+  out=$(timeout 60 "$dir/$name" "$@" 2>&1) || got=$?
+  if [ "$got" != "$code" ] || ! grep -qE "^$line\$" <<<"$out"; then
+    printf 'examples: %s %s\n  ended with %s, not %s, or without the line: %s\n%s\n' \
+      "$name" "$*" "$got" "$code" "$line" "$out"
+    failed=1
   fi
-  printf '%s\n' "$out" | tail -4
+}
+
+far='192\.168\.69\.2'
+try ping 0 '4 sent, 4 answered'
+try ping 0 '14 octets from 127\.0\.0\.1: seq=4 ttl=64 time=.*' --phy loopback
+try ping 1 '4 sent, 0 answered' 192.168.69.77
+try echo 0 "CLOSE-WAIT 192\.168\.69\.1:7 -> $far:[0-9]+"
+try fetch 0 'Hello from the end of the cable\.'
+try fetch 0 'HTTP/1\.1 200 OK' http://192.168.69.2:80/any/path
+try fetch 1 'Error: connection refused' 192.168.69.2:81
+try vlan 0 "VLAN 6 reaches $far: false"
+try firewall 0 '3 packets passed, 1 dropped'
+try beacon 0 "heard \{$far\}"
+try snapshot 0 '0010  0a 00 00 02 18 07 ff 83 .*'
+try bare 0 '' # it says nothing
+
+# What is wrong is said in one line.
+try ping 1 'Error: --phy: expected cable, .*' --phy token-ring
+try echo 1 'Error: no address for .*' --phy tap:none
+
+INSTA_UPDATE=no cargo test --quiet --example snapshot >/dev/null || failed=1
+
+# Every example is tried above, is short, and shows its command and what that prints.
+for file in examples/*.rs examples/*/*.rs; do
+  n=$(wc -l <"$file")
+  [ "$n" -lt 120 ] || { echo "examples: $file has $n lines"; failed=1; }
 done
-echo "examples: all ended well"
+for file in examples/*.rs examples/*/main.rs; do
+  name=${file#examples/} name=${name%.rs} name=${name%/main}
+  grep -q "^try $name " "$0" || { echo "examples: $name is not tried"; failed=1; }
+  grep -q "^//! \$ cargo .* --example $name" "$file" || { echo "examples: $file shows no command"; failed=1; }
+done
+
+[ "$failed" = 0 ] && echo "examples: all ran"
+exit "$failed"

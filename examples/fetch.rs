@@ -52,7 +52,7 @@ fn main() -> Result<ExitCode, Trouble> {
     }
 
     let response = Response::parse(&text).ok_or("the server does not speak HTTP")?;
-    eprintln!("{}", response.status);
+    eprintln!("{}", response.status.escape_debug());
     std::io::stdout().write_all(response.body)?;
     if response.length.is_some() && !response.is_complete() {
         return Err("the connection ended before the response did".into());
@@ -98,6 +98,7 @@ impl<'t> Response<'t> {
         let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         let length = length.and_then(|(_, octets)| octets.trim().parse().ok());
         let body = &text[end + 4..];
+        let body = length.and_then(|n| body.get(..n)).unwrap_or(body);
         Some(Self {
             status,
             length,

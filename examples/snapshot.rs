@@ -64,8 +64,7 @@ impl Display for Reading {
     }
 }
 
-/// A reading in a packet, as text: the octets are the truth, the lines above them make a
-/// difference readable.
+/// A reading in a packet, as text: lines for people, and the octets, which are the truth.
 fn picture(octets: &[u8]) -> Result<String, WireError> {
     let (src, dst) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
     let mut header = [0; Ipv4::LEN];

@@ -47,22 +47,15 @@ pub fn settings() -> Result<(Settings, Vec<String>), Trouble> {
 /// Opens the device that the command line names.
 pub fn open() -> Result<Place, Trouble> {
     let (settings, words) = settings()?;
-    let Opened {
-        device,
-        medium,
-        mac,
-        net,
-        far,
-        runner,
-    } = settings.open()?;
-    let address = net.addresses().next().map(|(_, cidr)| cidr.ip());
+    let at = settings.open()?;
+    let address = at.net.addresses().next().map(|(_, cidr)| cidr.ip());
     let address = address.ok_or("this device has no address")?;
     Ok(Place {
-        link: Opened::link(device, medium, mac),
-        net,
+        link: Opened::link(at.device, at.medium, at.mac),
+        net: at.net,
         address,
-        far,
-        runner,
+        far: at.far,
+        runner: at.runner,
         words,
         neighbor: match settings.phy {
             Phy::Cable => Some(CABLE_FAR.ip()),

@@ -59,7 +59,7 @@ pub const SERVICES: [(u16, Service); 5] = [
 pub const FAR_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0x02]);
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 33\r\n\
-    Connection: close\r\n\r\nHello from the end of the cable.\r\n";
+    Connection: close\r\n\r\nHello from the end of the cable.\n";
 
 /// Longest head of a request that is waited for, in octets.
 const HEAD: usize = 4096;

@@ -75,6 +75,13 @@ impl<K: Socket> Slot<K> {
     };
 }
 
+/// As [`Slot::EMPTY`]: arrays of slots are made by `Default` too.
+impl<K: Socket> Default for Slot<K> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
 impl<K: Socket> fmt::Debug for Slot<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = self.entry.as_ref().map(|e| e.key);
