@@ -1,7 +1,7 @@
 //! Opening the device that somebody named, and wrapping it as they asked.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::boxed::Box;
 use std::fs::File;
 use std::io;
@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use phy::{Cable, Device, DynDevice, Fault, Loopback, Medium, Pcap, RawSocket, Tap, Tun};
 use rand_core::{CryptoRng, Rng};
 
+use crate::addr::Cidr;
 use crate::host::meter::{Activity, Meter};
 use crate::host::phy_name::Phy;
 use crate::host::run::Runner;
@@ -51,9 +52,9 @@ pub enum SetupError {
     /// The device needs an address, and has no default.
     NoAddress(Phy),
     /// This address cannot be a host's.
-    BadAddress(crate::Cidr),
-    /// The gateway is on none of our networks.
-    BadGateway(core::net::Ipv4Addr),
+    BadAddress(Cidr),
+    /// The gateway is no other host on one of our networks.
+    BadGateway(Ipv4Addr),
     /// The operating system refused something every host needs.
     Os(io::Error),
 }
@@ -74,12 +75,12 @@ impl fmt::Display for SetupError {
             ),
             Self::BadAddress(cidr) => write!(
                 f,
-                "bad address {cidr}: not one that an IPv4 host can have; give one such as \
-                 --addr 192.168.1.2/24, or use --phy cable, which has its own"
+                "bad address {cidr}: not one that an IPv4 host can have, or given twice; give one \
+                 such as --addr 192.168.1.2/24, or use --phy cable, which has its own"
             ),
             Self::BadGateway(ip) => write!(
                 f,
-                "bad gateway {ip}: on none of our networks; give --addr on the same network, \
+                "bad gateway {ip}: no other host on our networks; give --addr on the same network, \
                  or leave --gateway out"
             ),
             Self::Os(error) => write!(f, "cannot set up: {error}"),
@@ -207,27 +208,35 @@ impl Settings {
         }
         let mut net = Ipv4::default();
         for cidr in &addrs {
+            let bad = || SetupError::BadAddress(*cidr);
             let IpAddr::V4(ip) = cidr.ip() else {
-                return Err(SetupError::BadAddress(*cidr));
+                return Err(bad());
             };
-            let host = !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast();
-            let ends = [cidr.network(), cidr.broadcast()].contains(&Some(ip));
-            if !host || ends {
-                return Err(SetupError::BadAddress(*cidr));
+            if is_end(cidr, ip) {
+                return Err(bad());
             }
-            net = net.with(0, ip, cidr.prefix());
+            net.add_address(0, ip, cidr.prefix()).map_err(|_| bad())?;
         }
         if self.phy == Phy::Loopback {
             net = net.loopback(0);
         }
         if let Some(gateway) = self.gateway {
-            if !addrs.iter().any(|cidr| cidr.contains(gateway.into())) {
-                return Err(SetupError::BadGateway(gateway));
+            let bad = || SetupError::BadGateway(gateway);
+            let on = |cidr: &Cidr| cidr.contains(gateway.into()) && !is_end(cidr, gateway);
+            let ours = addrs.iter().any(|cidr| cidr.ip() == gateway);
+            if ours || !addrs.iter().any(on) {
+                return Err(bad());
             }
-            net = net.gateway(0, gateway);
+            let all = Cidr::new(Ipv4Addr::UNSPECIFIED.into(), 0).map_err(|_| bad())?;
+            net.add_route(all, gateway, 0).map_err(|_| bad())?;
         }
         Ok(net)
     }
+}
+
+/// The addresses of a network that are no host's: all zeros, and broadcast.
+fn is_end(cidr: &Cidr, ip: Ipv4Addr) -> bool {
+    [cidr.network(), cidr.broadcast()].contains(&Some(ip))
 }
 
 impl Opened {
@@ -261,4 +270,57 @@ impl fmt::Debug for Opened {
 fn random_mac() -> Mac {
     let [a, b, c, d, e, f, ..] = os_rng().next_u64().to_le_bytes();
     Mac([(a & 0xfc) | 0x02, b, c, d, e, f])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn settings(addrs: &[&str], gateway: Option<[u8; 4]>) -> Settings {
+        Settings {
+            addrs: addrs.iter().map(|text| text.parse().unwrap()).collect(),
+            gateway: gateway.map(Ipv4Addr::from),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_are_errors_and_no_panics() {
+        let bad: [&[&str]; 8] = [
+            &["0.0.0.0/0"],
+            &["0.1.2.3/8"],
+            &["224.0.0.1/24"],
+            &["240.0.0.1/24"],
+            &["255.255.255.255/32"],
+            &["10.0.0.255/24"],
+            &["10.0.0.1/24", "10.0.0.1/24"],
+            &["10.0.0.1/24", "10.0.0.1/16"],
+        ];
+        for addrs in bad {
+            let result = settings(addrs, None).network();
+            assert!(
+                matches!(result, Err(SetupError::BadAddress(_))),
+                "{addrs:?}"
+            );
+        }
+        let two = settings(&["10.0.0.1/24", "10.0.1.1/24"], None);
+        assert_eq!(two.network().unwrap().addresses().count(), 2);
+    }
+
+    #[test]
+    fn gateways_are_other_hosts_on_our_networks() {
+        for bad in [[10, 0, 1, 9], [10, 0, 0, 1], [10, 0, 0, 0], [10, 0, 0, 255]] {
+            let result = settings(&["10.0.0.1/24"], Some(bad)).network();
+            assert!(matches!(result, Err(SetupError::BadGateway(_))), "{bad:?}");
+        }
+        let everywhere = settings(&["10.0.0.1/0"], Some([240, 0, 0, 1])).network();
+        assert!(matches!(everywhere, Err(SetupError::BadGateway(_))));
+        let good = settings(&["10.0.0.1/24"], Some([10, 0, 0, 254])).network();
+        let routes: Vec<_> = good.unwrap().routes().collect();
+        assert_eq!(
+            routes.last().unwrap().via,
+            Some(Ipv4Addr::new(10, 0, 0, 254))
+        );
+    }
 }
