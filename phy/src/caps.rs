@@ -43,6 +43,8 @@ pub enum LinkState {
     Up,
     /// Frames sent now are lost.
     Down,
+    /// The interface does not exist any more: frames are lost for ever, and none will come.
+    Gone,
 }
 
 /// What the octets of a frame begin with.

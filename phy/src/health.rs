@@ -41,6 +41,11 @@ impl Health {
         self.link = LinkState::Up;
     }
 
+    /// The interface was deleted.
+    pub(crate) const fn gone(&mut self) {
+        self.link = LinkState::Gone;
+    }
+
     /// Frames were lost for a reason that is no error number.
     pub(crate) const fn lose(&mut self, frames: u64) {
         self.lost = self.lost.saturating_add(frames);
@@ -59,12 +64,16 @@ impl Health {
 
     /// A call failed that concerns no single frame.
     pub(crate) fn broke(&mut self, errno: Errno) {
-        if matches!(
-            errno,
-            Errno::EIO | Errno::ENETDOWN | Errno::ENODEV | Errno::ENXIO | Errno::EBADFD
-        ) {
-            self.link = LinkState::Down;
-            self.look_at = Instant::ZERO;
+        match errno {
+            // What a tun driver says of a queue whose interface was deleted.
+            Errno::EBADFD => self.gone(),
+            Errno::EIO | Errno::ENETDOWN | Errno::ENODEV | Errno::ENXIO
+                if self.link == LinkState::Up =>
+            {
+                self.link = LinkState::Down;
+                self.look_at = Instant::ZERO;
+            }
+            _ => {}
         }
         if self.error.is_none() {
             self.error = Some(errno);
@@ -73,13 +82,14 @@ impl Health {
 
     /// Whether it is time to ask the kernel about the interface.
     pub(crate) fn look_again(&mut self, now: Instant) -> bool {
+        let every = match self.link {
+            LinkState::Up => LOOK_UP,
+            LinkState::Down => LOOK_DOWN,
+            LinkState::Gone => return false,
+        };
         let due = now >= self.look_at;
         if due {
-            self.look_at = now
-                + match self.link {
-                    LinkState::Up => LOOK_UP,
-                    LinkState::Down => LOOK_DOWN,
-                };
+            self.look_at = now + every;
         }
         due
     }
@@ -87,6 +97,11 @@ impl Health {
     /// What the kernel said.
     pub(crate) const fn looked(&mut self, up: bool) {
         self.link = if up { LinkState::Up } else { LinkState::Down };
+    }
+
+    /// When to look again at an interface that is down, as no frame of it will remind us.
+    pub(crate) fn watch(&self) -> Option<Instant> {
+        (self.link == LinkState::Down).then_some(self.look_at)
     }
 
     pub(crate) const fn lost(&self) -> u64 {
@@ -120,6 +135,25 @@ mod tests {
         health.failed(Errno::EAGAIN);
         assert!(health.full && health.take_error().is_none());
         assert_eq!((health.lost(), health.link), (2, LinkState::Up));
+    }
+
+    #[test]
+    fn errors_of_a_link_that_is_down_do_not_make_us_look_more_often() {
+        let mut health = Health::new(true);
+        health.failed(Errno::ENETDOWN);
+        assert!(health.look_again(Instant::from_millis(5)));
+        health.looked(false);
+        health.failed(Errno::ENETDOWN);
+        assert_eq!(health.watch(), Some(Instant::from_millis(105)));
+        assert!(!health.look_again(Instant::from_millis(104)));
+    }
+
+    #[test]
+    fn an_interface_that_is_gone_is_not_looked_for() {
+        let mut health = Health::new(true);
+        health.failed(Errno::EBADFD);
+        assert_eq!((health.link, health.watch()), (LinkState::Gone, None));
+        assert!(!health.look_again(Instant::from_secs(9)));
     }
 
     #[test]

@@ -39,6 +39,8 @@ const RECEIVE_BUFFER: i32 = 8 << 20;
 pub(crate) struct Port {
     pub(crate) fd: OwnedFd,
     pub(crate) name: Name,
+    /// The interface's number, which stays when its name changes.
+    ifindex: i32,
     pub(crate) address: [u8; 6],
     pub(crate) mtu: usize,
     /// Each frame has a virtio-net header before it.
@@ -98,6 +100,7 @@ impl Port {
         Ok(Self {
             fd,
             name,
+            ifindex,
             address,
             mtu,
             with_vnet,
@@ -114,6 +117,11 @@ impl Port {
     pub(crate) fn look_again(&mut self, now: Instant) {
         if !self.health.look_again(now) {
             return;
+        }
+        match sys::if_name(self.fd.as_fd(), self.ifindex) {
+            Ok(name) => self.name = name,
+            Err(Errno::ENODEV | Errno::ENXIO) => return self.health.gone(),
+            Err(_) => {}
         }
         if let Ok(up) = sys::if_up(self.fd.as_fd(), &self.name) {
             self.health.looked(up);

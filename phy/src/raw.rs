@@ -213,6 +213,7 @@ impl Device for RawSocket {
                 Err(Errno::EAGAIN) => break,
                 Err(errno) => {
                     port.health.broke(errno);
+                    port.look_again(now);
                     break;
                 }
             };
@@ -244,7 +245,8 @@ impl Device for RawSocket {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.port.retry
+        let watch = self.port.health.watch();
+        [self.port.retry, watch].into_iter().flatten().min()
     }
 }
 

@@ -35,6 +35,7 @@ mod request {
     nix::ioctl_read_bad!(if_mtu, libc::SIOCGIFMTU, libc::ifreq);
     nix::ioctl_read_bad!(if_flags, libc::SIOCGIFFLAGS, libc::ifreq);
     nix::ioctl_read_bad!(if_address, libc::SIOCGIFHWADDR, libc::ifreq);
+    nix::ioctl_read_bad!(if_name, libc::SIOCGIFNAME, libc::ifreq);
 }
 
 fn request_for(name: &Name) -> libc::ifreq {
@@ -106,6 +107,16 @@ pub(crate) fn if_flags(socket: BorrowedFd<'_>, name: &Name) -> Result<c_int, Err
         ifreq.ifr_ifru.ifru_flags
     };
     Ok(c_int::from(flags))
+}
+
+/// The present name of the interface with this number: `ENODEV` if it was deleted.
+pub(crate) fn if_name(socket: BorrowedFd<'_>, ifindex: c_int) -> Result<Name, Errno> {
+    // SAFETY: as in `request_for`.
+    let mut ifreq: libc::ifreq = unsafe { zeroed() };
+    ifreq.ifr_ifru.ifru_ifindex = ifindex;
+    // SAFETY: the request reads and writes one `ifreq`, which lives until the call returns.
+    unsafe { request::if_name(socket.as_raw_fd(), &raw mut ifreq)? };
+    Ok(Name::from_field(ifreq.ifr_name.map(|octet| octet as u8)))
 }
 
 /// Hardware type (`ARPHRD_*`) and the first six octets of an interface's link address.

@@ -1,22 +1,32 @@
 //! A device that tells its host whether anything moved, and may carry less than it could.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use phy::{Capabilities, Device, FrameSink, Instant, TxToken};
+use phy::{Capabilities, Device, FrameSink, Instant, LinkState, TxToken};
 
 /// Counts what moves through one or more devices: whoever polls several hosts on one cable can
 /// tell whether a round was quiet.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Activity(Arc<AtomicU64>);
+pub(super) struct Activity(Arc<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    frames: AtomicU64,
+    gone: AtomicBool,
+}
 
 impl Activity {
     /// Changes whenever a frame moves.
     pub(super) fn count(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.0.frames.load(Relaxed)
+    }
+    /// Does the interface under the device exist no more?
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.gone.load(Relaxed)
     }
     fn add(&self, frames: u64) {
-        self.0.fetch_add(frames, Relaxed);
+        self.0.frames.fetch_add(frames, Relaxed);
     }
 }
 
@@ -50,6 +60,8 @@ impl<D: Device> Device for Meter<D> {
         let frames = self.inner.receive(now, budget, sink);
         if frames > 0 {
             self.activity.add(frames as u64);
+        } else if self.inner.capabilities().link == LinkState::Gone {
+            self.activity.0.gone.store(true, Relaxed);
         }
         frames
     }

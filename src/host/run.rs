@@ -83,7 +83,8 @@ impl Runner {
     /// work.
     ///
     /// # Errors
-    /// What sleeping failed with.
+    /// [`io::ErrorKind::NotConnected`] when the interface under the device was deleted; what
+    /// sleeping failed with.
     pub fn turn(&mut self, hosts: &mut [&mut dyn Poll], until: Option<Instant>) -> io::Result<()> {
         self.turn_watching(hosts, until, &[])
     }
@@ -91,7 +92,7 @@ impl Runner {
     /// As [`turn`](Self::turn), and ends a sleep too when one of `watches` is ready.
     ///
     /// # Errors
-    /// What sleeping failed with; more than [`Waiter::MAX_WATCHES`] descriptors.
+    /// As `turn`, and more than [`Waiter::MAX_WATCHES`] descriptors.
     pub fn turn_watching(
         &mut self,
         hosts: &mut [&mut dyn Poll],
@@ -111,6 +112,10 @@ impl Runner {
                     fires = earlier(fires, until);
                 }
             }
+        }
+        if self.activity.is_gone() {
+            let why = "the interface is gone";
+            return Err(io::Error::new(io::ErrorKind::NotConnected, why));
         }
         // There may be news for the application, and nobody wakes it a second time: only a round
         // in which nothing happened ends the work.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use netstrata::phy::{
-    Bell, Clock, Device, FrameSink, Monotonic, OpenError, RawOptions, RawSocket, RxCsum, RxToken,
-    Tap, Tun, TxToken, Waiter, Watch,
+    Bell, Clock, Device, FrameSink, LinkState, Monotonic, OpenError, RawOptions, RawSocket, RxCsum,
+    RxToken, Tap, Tun, TxToken, Waiter, Watch,
 };
 
 use crate::demo::Demo;
@@ -153,6 +153,14 @@ impl Live {
         self.seen += taken as u64;
         if taken > 0 {
             return Ok(Step::More);
+        }
+        let caps = match &self.device {
+            Listener::Raw(raw) => raw.capabilities(),
+            Listener::Tap(tap) => tap.capabilities(),
+            Listener::Tun(tun) => tun.capabilities(),
+        };
+        if caps.link == LinkState::Gone {
+            return Err(CliError::failed("the device", "the interface is gone"));
         }
         let watch = match &self.device {
             Listener::Raw(raw) => Watch::readable(raw),
