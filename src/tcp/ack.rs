@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::config::Config;
 use super::congestion::{Ack, Congestion};
 use super::recovery::Mode;
+use super::rtt::micros;
 use super::segment::{Effects, Plan, Segment, timestamp};
 use super::seq::SeqNum;
 use super::tcb::Tcb;
@@ -55,6 +56,12 @@ pub struct Acking {
     pub(super) challenge_at: u32,
     /// When the interval of `replies` began, milliseconds modulo 2^32.
     pub(super) invalid_at: u32,
+}
+
+/// Milliseconds of a delay, at most 250.
+#[inline]
+fn ack_delay(delay: Duration) -> u32 {
+    (micros(delay) / 1000).min(250) as u32
 }
 
 /// Counts one more event of at most `most` in `period`; false if that is too many.
@@ -212,8 +219,8 @@ impl<C: Congestion> Tcb<C> {
     /// Text of `len` octets came: decides when it is acknowledged.
     #[inline]
     pub(super) fn text_arrived(&mut self, cfg: &Config, now: Instant, len: usize) {
-        let least = cfg.ack_delay_min.as_millis().min(250) as u32;
-        let most = (cfg.ack_delay_max.as_millis().min(250) as u32).max(least);
+        let least = ack_delay(cfg.ack_delay_min);
+        let most = ack_delay(cfg.ack_delay_max).max(least);
         let now_ms = now.millis() as u32;
         let gap = now_ms.wrapping_sub(self.ack.text_at);
         self.ack.text_at = now_ms;
@@ -233,7 +240,7 @@ impl<C: Congestion> Tcb<C> {
         } else if gap < delay {
             delay / 2 + gap
         } else {
-            if u128::from(gap) > self.rtt.base(cfg).as_millis() {
+            if u64::from(gap) > micros(self.rtt.base(cfg)) / 1000 {
                 // A pause: the peer begins from a small window again and waits for us.
                 self.ack.quick = cfg.quick_acks;
             }
@@ -259,7 +266,7 @@ impl<C: Congestion> Tcb<C> {
             self.ack.owed = Owed::Now;
             // Nothing came to ride on. Next time wait longer, unless we thought that we answer.
             if !self.ack.interactive {
-                let most = cfg.ack_delay_max.as_millis().min(250) as u8;
+                let most = ack_delay(cfg.ack_delay_max) as u8;
                 self.ack.delay_ms = self.ack.delay_ms.saturating_mul(2).min(most);
             }
             self.ack.interactive = false;

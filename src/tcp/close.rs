@@ -59,12 +59,11 @@ impl<C: Congestion> Tcb<C> {
             };
         }
         self.orphan = true;
-        self.timers.clear(Timer::KeepAlive);
-        self.options.keep_alive = None;
-        self.options.cork = false;
+        self.timers.clear(Timer::Idle);
+        self.options.let_go();
         self.shutdown(cfg, now);
         if self.state == State::FinWait2 {
-            self.timers.set(Timer::FinWait2, now + cfg.fin_wait_2);
+            self.timers.set(Timer::Idle, now + cfg.fin_wait_2);
         }
         Effects {
             ready: true,
@@ -115,7 +114,7 @@ impl<C: Congestion> Tcb<C> {
         self.loss = Default::default();
         self.reassembly.gaps.clear();
         self.reassembly.gaps.trim();
-        self.scoreboard.clear();
+        self.scoreboard.ranges.clear();
         self.scoreboard.ranges.trim();
     }
 
@@ -128,7 +127,7 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn enter_fin_wait_2(&mut self, cfg: &Config, now: Instant) {
         self.state = State::FinWait2;
         if self.orphan {
-            self.timers.set(Timer::FinWait2, now + cfg.fin_wait_2);
+            self.timers.set(Timer::Idle, now + cfg.fin_wait_2);
         }
     }
 

@@ -153,3 +153,62 @@ impl Default for KeepAlive {
         }
     }
 }
+
+/// [`Options`] as a control block keeps them: 12 octets.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Chosen {
+    /// Milliseconds, 0 for none.
+    user_timeout: u32,
+    /// Seconds, 0 for no probes at all.
+    keep_idle: u16,
+    keep_interval: u16,
+    keep_count: u8,
+    pub(super) no_delay: bool,
+    pub(super) cork: bool,
+    pub(super) quick_ack: bool,
+}
+
+impl Chosen {
+    pub(super) fn new(options: &Options) -> Self {
+        let keep = options.keep_alive;
+        let millis = |limit: Duration| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        Self {
+            user_timeout: options.user_timeout.map_or(0, |limit| millis(limit).max(1)),
+            keep_idle: keep.map_or(0, |keep| keep.idle.max(1)),
+            keep_interval: keep.map_or(0, |keep| keep.interval.max(1)),
+            keep_count: keep.map_or(0, |keep| keep.count),
+            no_delay: options.no_delay,
+            cork: options.cork,
+            quick_ack: options.quick_ack,
+        }
+    }
+
+    pub(super) fn user_timeout(&self) -> Option<Duration> {
+        let limit = Duration::from_millis(u64::from(self.user_timeout));
+        (self.user_timeout > 0).then_some(limit)
+    }
+
+    pub(super) fn keep_alive(&self) -> Option<KeepAlive> {
+        (self.keep_idle > 0).then_some(KeepAlive {
+            idle: self.keep_idle,
+            interval: self.keep_interval,
+            count: self.keep_count,
+        })
+    }
+
+    /// Stops what serves an application that is there.
+    pub(super) fn let_go(&mut self) {
+        self.keep_idle = 0;
+        self.cork = false;
+    }
+
+    pub(super) fn options(&self) -> Options {
+        Options {
+            no_delay: self.no_delay,
+            cork: self.cork,
+            quick_ack: self.quick_ack,
+            keep_alive: self.keep_alive(),
+            user_timeout: self.user_timeout(),
+        }
+    }
+}

@@ -71,7 +71,7 @@ impl<C: Congestion> Tcb<C> {
             ssthresh: self.cc.threshold(),
             in_flight: self.pipe(),
             unacked: self.in_flight(),
-            sacked: self.scoreboard.octets,
+            sacked: self.scoreboard.octets(),
             retries: self.retries.max(self.probes),
             retransmits: self.counts.retransmits,
             snd_mss: self.mss,

@@ -76,7 +76,7 @@ impl<C: Congestion> Tcb<C> {
     ) -> Effects {
         let flags = segment.flags;
         // First: the ACK bit. Only our SYN can be acknowledged.
-        let acked = segment.ack == self.snd_nxt && self.snd_nxt != self.iss;
+        let acked = segment.ack == self.snd_nxt && self.snd_nxt != self.snd_una;
         if flags.ack() && !acked {
             let reset = Plan::bare(segment.ack, SeqNum(0), TcpFlags::RST, 0);
             return Effects {
@@ -99,7 +99,6 @@ impl<C: Congestion> Tcb<C> {
         }
         // The offered window, whose width was kept until its place is known.
         let offered = self.rcv_wnd();
-        self.irs = segment.seq;
         self.rcv_nxt = segment.seq + 1;
         self.rcv_adv = self.rcv_nxt + offered;
         self.ack.last_sent = self.rcv_nxt;
@@ -115,7 +114,7 @@ impl<C: Congestion> Tcb<C> {
             // not acknowledged and will come again.
             self.state = State::SynReceived;
             self.syn_due = true;
-            self.snd_wl2 = self.iss;
+            self.snd_wl2 = self.snd_una;
             return Effects {
                 ready: true,
                 news: true,
@@ -209,13 +208,13 @@ impl<C: Congestion> Tcb<C> {
 
     /// Starts watching for an idle peer, if the application wants it.
     pub(super) fn arm_keep_alive(&mut self, now: Instant) {
-        if let Some(keep) = self.options.keep_alive
+        if let Some(keep) = self.options.keep_alive()
             && self.state.is_synchronized()
             && self.state != State::TimeWait
-            && !self.timers.is_set(Timer::KeepAlive)
+            && !self.timers.is_set(Timer::Idle)
         {
-            let idle = Duration::from_secs(u64::from(keep.idle.max(1)));
-            self.timers.set(Timer::KeepAlive, now + idle);
+            let idle = Duration::from_secs(u64::from(keep.idle));
+            self.timers.set(Timer::Idle, now + idle);
         }
     }
 
@@ -241,7 +240,7 @@ impl<C: Congestion> Tcb<C> {
         let window = window::of_syn(rx.capacity());
         Some(Plan {
             options: options.emit(),
-            ..Plan::bare(self.iss, ack, flags, window)
+            ..Plan::bare(self.snd_una, ack, flags, window)
         })
     }
 }

@@ -23,6 +23,8 @@ type Slots = [Range; CAPACITY];
 #[derive(Debug, Clone, Default)]
 pub struct Ranges {
     slots: Slots,
+    /// Octets in all ranges.
+    octets: u32,
     len: u8,
 }
 
@@ -71,10 +73,14 @@ impl Ranges {
     }
 
     /// Octets in all ranges.
-    pub fn octets(&self) -> u32 {
-        self.as_slice()
-            .iter()
-            .fold(0, |sum: u32, (lo, hi)| sum.wrapping_add(hi.since(*lo)))
+    #[inline]
+    pub const fn octets(&self) -> u32 {
+        self.octets
+    }
+
+    fn count(&mut self) {
+        let ranges = self.as_slice().iter();
+        self.octets = ranges.fold(0, |sum: u32, (lo, hi)| sum.wrapping_add(hi.since(*lo)));
     }
 
     /// Adds `lo..hi` and returns the range it is part of now. With `limit` ranges there
@@ -113,6 +119,7 @@ impl Ranges {
                 self.len = len.saturating_sub(gone) as u8;
             }
         }
+        self.count();
         Some(new)
     }
 
@@ -125,6 +132,7 @@ impl Ranges {
         {
             first.0 = seq;
         }
+        self.count();
     }
 
     fn remove_first(&mut self, count: usize) {
@@ -163,6 +171,7 @@ impl Ranges {
     /// Forgets all.
     pub fn clear(&mut self) {
         self.len = 0;
+        self.octets = 0;
     }
 
     /// Gives the memory back while there is no range.

@@ -133,7 +133,8 @@ impl<C: Congestion> Tcb<C> {
         tx: &mut impl SendBuf,
     ) -> Effects {
         let (mut seq, mut flags) = (segment.seq, segment.flags);
-        if self.state == State::SynReceived && flags.syn() && flags.ack() && seq == self.irs {
+        if self.state == State::SynReceived && flags.syn() && flags.ack() && seq + 1 == self.rcv_nxt
+        {
             // The SYN-ACK of a simultaneous open (RFC 9293 §3.5, figure 8): its SYN came before,
             // so the segment is trimmed to what follows it.
             seq += 1;
@@ -377,7 +378,7 @@ impl<C: Congestion> Tcb<C> {
         self.rcv_nxt += 1;
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
         self.reassembly.gaps.clear();
-        self.reassembly.duplicate = None;
+        self.reassembly.duplicate = Default::default();
         self.ack.owed = Owed::Now;
         match self.state {
             State::Established => self.state = State::CloseWait,

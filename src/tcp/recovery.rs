@@ -33,9 +33,8 @@ pub struct Recovery {
     pub(super) dup_acks: u8,
     /// Octets those say have left the network; without SACK only.
     pub(super) dup_octets: u32,
-    /// SND.NXT at the first of them: what limited transmit sends since is beyond.
-    pub(super) dup_from: SeqNum,
-    /// SND.NXT when the loss was noticed: recovery ends when this is acknowledged.
+    /// SND.NXT when the loss was noticed: recovery ends when this is acknowledged. Before that,
+    /// SND.NXT at the first duplicate: what limited transmit sends is beyond.
     pub(super) recover: SeqNum,
     /// Octets before this that were not reported received are held to be lost.
     pub(super) lost_to: SeqNum,
@@ -52,7 +51,7 @@ impl<C: Congestion> Tcb<C> {
     /// RFC 3042 (limited transmit) by looking away.
     #[inline]
     pub(super) fn pipe(&self) -> u32 {
-        let left = self.scoreboard.octets.max(self.loss.dup_octets);
+        let left = self.scoreboard.octets().max(self.loss.dup_octets);
         let held = self.in_flight().saturating_sub(left);
         if self.loss.mode == Mode::Open {
             return held;
@@ -120,8 +119,8 @@ impl<C: Congestion> Tcb<C> {
     /// A duplicate acknowledgment; it says that `delivered` octets arrived, where it can.
     pub(super) fn on_duplicate(&mut self, cfg: &Config, now: Instant, delivered: u32) {
         let mss = u32::from(self.mss);
-        if self.loss.dup_acks == 0 {
-            self.loss.dup_from = self.snd_nxt;
+        if self.loss.dup_acks == 0 && self.loss.mode == Mode::Open {
+            self.loss.recover = self.snd_nxt;
         }
         self.loss.dup_acks = self.loss.dup_acks.saturating_add(1);
         let mut delivered = delivered;
@@ -176,7 +175,7 @@ impl<C: Congestion> Tcb<C> {
         let mss = u32::from(self.mss);
         // Without what limited transmit added (RFC 5681 §3.2 step 2).
         let flight = if self.loss.dup_acks > 0 {
-            self.loss.dup_from.saturating_since(self.snd_una)
+            self.loss.recover.saturating_since(self.snd_una)
         } else {
             self.in_flight()
         };

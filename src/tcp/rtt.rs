@@ -82,23 +82,42 @@ impl Rtt {
 
     /// The timeout, doubled for each expiration since the last sample (RFC 6298 §5.5, Karn).
     pub fn rto(&self, cfg: &Config) -> Duration {
-        let base = self.base(cfg);
-        base.saturating_mul(1 << self.backoff.min(16))
-            .min(cfg.rto_max)
+        Duration::from_micros(self.rto_us(cfg))
+    }
+
+    /// The same, added to `now`.
+    #[inline]
+    pub fn rto_after(&self, cfg: &Config, now: Instant) -> Instant {
+        Instant::from_micros(now.micros().saturating_add(self.rto_us(cfg)))
     }
 
     /// The timeout without back-off: srtt + max(4 rttvar, floor), as RFC 6298 §2.3 has it with a
     /// granularity that is the floor.
     pub fn base(&self, cfg: &Config) -> Duration {
-        let rto = if self.srtt8 == 0 && self.fallback {
-            cfg.rto_fallback
-        } else if self.srtt8 == 0 {
-            cfg.rto_initial
+        Duration::from_micros(self.base_us(cfg))
+    }
+
+    #[inline]
+    fn rto_us(&self, cfg: &Config) -> u64 {
+        let base = self.base_us(cfg);
+        if self.backoff == 0 {
+            return base;
+        }
+        let doubled = base.saturating_mul(1 << self.backoff.min(16));
+        doubled.min(micros(cfg.rto_max))
+    }
+
+    #[inline]
+    fn base_us(&self, cfg: &Config) -> u64 {
+        let least = micros(cfg.rto_min);
+        let rto = if self.srtt8 != 0 {
+            u64::from(self.srtt8 / 8).saturating_add(u64::from(self.var4).max(least))
+        } else if self.fallback {
+            micros(cfg.rto_fallback)
         } else {
-            let margin = Duration::from_micros(u64::from(self.var4)).max(cfg.rto_min);
-            Duration::from_micros(u64::from(self.srtt8 / 8)).saturating_add(margin)
+            micros(cfg.rto_initial)
         };
-        rto.max(cfg.rto_min).min(cfg.rto_max)
+        rto.max(least).min(micros(cfg.rto_max))
     }
 
     /// The timer expired.
@@ -161,6 +180,13 @@ impl Rtt {
     pub fn least(&self) -> Option<Duration> {
         (self.min != 0).then(|| Duration::from_micros(u64::from(self.min)))
     }
+}
+
+/// Whole microseconds, at most `u64::MAX`.
+#[inline]
+pub(super) const fn micros(d: Duration) -> u64 {
+    let seconds = d.as_secs().saturating_mul(1_000_000);
+    seconds.saturating_add(d.subsec_micros() as u64)
 }
 
 /// `value + change`, kept in the range of a sample times 8.

@@ -18,20 +18,23 @@ use crate::wire::SackBlocks;
 pub struct Reassembly {
     /// Received ranges after RCV.NXT.
     pub(super) gaps: Gaps,
-    /// Text that came twice, to be reported once (RFC 2883 §4).
-    pub(super) duplicate: Option<Range>,
+    /// Text that came twice, to be reported once (RFC 2883 §4); empty if none did.
+    pub(super) duplicate: Range,
 }
 
-/// What the peer reported out of order.
+/// What the peer reported out of order: ranges after SND.UNA.
 #[derive(Debug, Clone, Default)]
 pub struct Scoreboard {
-    /// Reported ranges after SND.UNA.
     pub(super) ranges: Ranges,
-    /// Octets in them.
-    pub(super) octets: u32,
 }
 
 impl Scoreboard {
+    /// Octets reported.
+    #[inline]
+    pub(super) fn octets(&self) -> u32 {
+        self.ranges.octets()
+    }
+
     /// SND.UNA moved to `una`.
     pub(super) fn advance(&mut self, una: SeqNum) {
         self.ranges.remove_before(una);
@@ -40,13 +43,6 @@ impl Scoreboard {
             // away text it had no room for (RFC 2018 §8). Believe nothing of it.
             self.ranges.clear();
         }
-        self.octets = self.ranges.octets();
-    }
-
-    /// Forgets all.
-    pub(super) fn clear(&mut self) {
-        self.ranges.clear();
-        self.octets = 0;
     }
 }
 
@@ -55,15 +51,14 @@ impl<C: Congestion> Tcb<C> {
     /// not wholly after the acknowledgment and before SND.NXT report duplicates, or nonsense.
     pub(super) fn take_sack(&mut self, segment: &Segment<'_>) -> u32 {
         let floor = segment.ack.max(self.snd_una);
-        let before = self.scoreboard.octets;
+        let before = self.scoreboard.octets();
         for (lo, hi) in segment.options.sack.iter() {
             let (lo, hi) = (SeqNum(lo), SeqNum(hi));
             if lo.gt(floor) && lo.lt(hi) && hi.le(self.snd_nxt) && lo.lt(self.snd_nxt) {
                 self.scoreboard.ranges.insert(lo, hi, Ranges::CAPACITY);
             }
         }
-        self.scoreboard.octets = self.scoreboard.ranges.octets();
-        self.scoreboard.octets.saturating_sub(before)
+        self.scoreboard.octets().saturating_sub(before)
     }
 
     /// The blocks to report: a duplicate first (RFC 2883 §4), then the range that changed last
@@ -71,7 +66,8 @@ impl<C: Congestion> Tcb<C> {
     #[inline]
     pub(super) fn sack_blocks(&self) -> SackBlocks {
         let mut blocks = SackBlocks::NONE;
-        if let Some((lo, hi)) = self.reassembly.duplicate {
+        let (lo, hi) = self.reassembly.duplicate;
+        if lo != hi {
             blocks.push(lo.0, hi.0);
         }
         if self.reassembly.gaps.is_empty() {
@@ -98,7 +94,7 @@ impl<C: Congestion> Tcb<C> {
     /// Text `lo..hi` came that was here already.
     pub(super) fn note_duplicate(&mut self, cfg: &Config, lo: SeqNum, hi: SeqNum) {
         if cfg.dsack && self.sack && lo.lt(hi) {
-            self.reassembly.duplicate = Some((lo, hi));
+            self.reassembly.duplicate = (lo, hi);
         }
     }
 }

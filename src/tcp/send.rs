@@ -179,7 +179,7 @@ impl<C: Congestion> Tcb<C> {
         let mut len = unsent.min(usable).min(allowed).min(most);
         let whole = len == unsent;
         let fin = self.fin_queued && whole && usable > len;
-        if len % mss != 0 && !self.may_send_short(len, mss, usable, whole, fin) {
+        if !len.is_multiple_of(mss) && !self.may_send_short(len, mss, usable, whole, fin) {
             len -= len % mss;
         }
         if len == 0 && !(fin && unsent == 0) {
@@ -281,7 +281,7 @@ impl<C: Congestion> Tcb<C> {
         self.syn_due &= !plan.flags.syn();
         let end = plan.seq + len;
         if end.gt(self.snd_nxt) {
-            self.sent_new(cfg, now, plan, end);
+            self.sent_new(now, plan, end);
         } else {
             let ts = timestamp(now, self.ts_offset);
             self.rtt.retransmitted(self.snd_nxt, ts);
@@ -303,7 +303,7 @@ impl<C: Congestion> Tcb<C> {
         self.ack.owed = Owed::No;
         self.timers.clear(Timer::Ack);
         self.ack.last_sent = plan.ack;
-        self.reassembly.duplicate = None;
+        self.reassembly.duplicate = Default::default();
         let scale = if plan.flags.syn() { 0 } else { self.rcv_scale };
         let edge = plan.ack + (u32::from(plan.window) << (scale & 15));
         self.rcv_adv = self.rcv_adv.max(edge);
@@ -311,7 +311,7 @@ impl<C: Congestion> Tcb<C> {
 
     /// Octets up to `end` were sent for the first time.
     #[inline]
-    fn sent_new(&mut self, cfg: &Config, now: Instant, plan: &Plan, end: SeqNum) {
+    fn sent_new(&mut self, now: Instant, plan: &Plan, end: SeqNum) {
         if self.in_flight() == 0 {
             self.stalled_at = now;
         }
@@ -319,7 +319,7 @@ impl<C: Congestion> Tcb<C> {
         self.snd_nxt = end;
         self.fin_sent |= plan.flags.fin();
         self.timers.clear(Timer::Persist);
-        if plan.len as u32 % u32::from(plan.mss.max(1)) != 0 {
+        if !(plan.len as u32).is_multiple_of(u32::from(plan.mss.max(1))) {
             self.small_end = end;
             self.push_due = false;
         }
@@ -328,7 +328,6 @@ impl<C: Congestion> Tcb<C> {
             let since = (now.millis() as u32).wrapping_sub(self.ack.text_at);
             self.ack.interactive |= since < u32::from(self.ack.delay_ms);
         }
-        let _ = cfg;
     }
 
     /// Notes how far the congestion window is used (RFC 7661 §4.3), for about a round trip.
@@ -349,7 +348,7 @@ impl<C: Congestion> Tcb<C> {
 
     /// Starts the retransmission timer afresh, no later than the user timeout ends.
     pub(super) fn arm_retransmit(&mut self, cfg: &Config, now: Instant) {
-        let at = now + self.rtt.rto(cfg);
+        let at = self.rtt.rto_after(cfg, now);
         self.timers
             .set(Timer::Retransmit, self.within_user_timeout(at));
     }
@@ -363,7 +362,7 @@ impl<C: Congestion> Tcb<C> {
     }
 
     fn within_user_timeout(&self, at: Instant) -> Instant {
-        match self.options.user_timeout {
+        match self.options.user_timeout() {
             Some(limit) => at.min(self.stalled_at + limit),
             None => at,
         }

@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::ack::Acking;
-use super::config::{Config, Options};
+use super::config::{Chosen, Config, Options};
 use super::congestion::Congestion;
 use super::error::TcpError;
 use super::recovery::Recovery;
@@ -180,7 +180,6 @@ pub struct Tcb<C> {
     /// Most octets in flight up to `flight_end`.
     pub(super) max_flight: u32,
     pub(super) flight_end: SeqNum,
-    pub(super) iss: SeqNum,
     /// Octets of options and text the peer takes.
     pub(super) peer_mss: u16,
     /// Octets of text in a full segment now.
@@ -193,7 +192,6 @@ pub struct Tcb<C> {
     /// Right edge of the window: past the last octet ever offered.
     pub(super) rcv_adv: SeqNum,
     pub(super) fin_at: SeqNum,
-    pub(super) irs: SeqNum,
     pub(super) ts_recent: u32,
     /// When TS.Recent was taken, seconds.
     pub(super) ts_recent_at: u32,
@@ -205,7 +203,7 @@ pub struct Tcb<C> {
     pub(super) loss: Recovery,
     pub(super) cc: C,
     pub(super) timers: Timers,
-    pub(super) options: Options,
+    pub(super) options: Chosen,
     /// When a segment was last received.
     pub(super) heard_at: Instant,
     /// Since when octets wait without progress: for the user timeout.
@@ -241,7 +239,6 @@ impl<C: Congestion> Tcb<C> {
         let mut tcb = Self::blank(cfg, now, mss);
         tcb.state = State::SynSent;
         tcb.syn_due = true;
-        tcb.iss = iss;
         tcb.snd_una = iss;
         tcb.snd_nxt = iss;
         tcb.adv_mss = adv_mss;
@@ -260,12 +257,10 @@ impl<C: Congestion> Tcb<C> {
     pub fn accepted(cfg: &Config, now: Instant, handshake: &Handshake) -> Self {
         let peer = &handshake.peer;
         let mut tcb = Self::blank(cfg, now, peer.mss);
-        tcb.iss = handshake.iss;
         tcb.snd_una = handshake.iss + 1;
         tcb.snd_nxt = tcb.snd_una;
         tcb.adv_mss = handshake.adv_mss;
         tcb.ts_offset = handshake.ts_offset;
-        tcb.irs = handshake.irs;
         tcb.rcv_nxt = handshake.irs + 1;
         tcb.rcv_adv = tcb.rcv_nxt + handshake.rcv_wnd;
         tcb.rcv_scale = handshake.our_scale.min(14);
@@ -311,14 +306,12 @@ impl<C: Congestion> Tcb<C> {
             small_end: zero,
             max_flight: 0,
             flight_end: zero,
-            iss: zero,
             peer_mss: mss,
             mss,
             cwnd_limited: false,
             rcv_nxt: zero,
             rcv_adv: zero,
             fin_at: zero,
-            irs: zero,
             ts_recent: 0,
             ts_recent_at: 0,
             ts_offset: 0,
@@ -331,7 +324,7 @@ impl<C: Congestion> Tcb<C> {
             loss: Recovery::default(),
             cc: C::new(now, mss),
             timers: Timers::default(),
-            options: Options::default(),
+            options: Chosen::default(),
             heard_at: now,
             stalled_at: now,
             reassembly: Reassembly::default(),
@@ -393,18 +386,18 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// What the application set.
-    pub const fn options(&self) -> Options {
-        self.options
+    pub fn options(&self) -> Options {
+        self.options.options()
     }
 
     /// Sets what an application may. True if something may be sent now that was held back.
     pub fn set_options(&mut self, now: Instant, options: Options) -> bool {
         let push = options.no_delay && !self.options.no_delay || !options.cork && self.options.cork;
-        self.options = options;
+        self.options = Chosen::new(&options);
         if push {
             self.push_due = true;
         }
-        self.timers.clear(Timer::KeepAlive);
+        self.timers.clear(Timer::Idle);
         self.arm_keep_alive(now);
         push
     }

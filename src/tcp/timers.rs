@@ -25,21 +25,19 @@ pub enum Timer {
     Persist,
     /// A delayed acknowledgment (RFC 1122 §4.2.3.2).
     Ack,
-    /// Keep-alive probes (RFC 9293 §3.8.4).
-    KeepAlive,
-    /// The end of FIN-WAIT-2 without an application.
-    FinWait2,
+    /// Keep-alive probes (RFC 9293 §3.8.4); without an application, the end of FIN-WAIT-2.
+    Idle,
     /// Giving back the memory of idle buffers.
     Trim,
 }
 
 /// The deadlines.
 #[derive(Debug, Clone)]
-pub struct Timers([Instant; 6]);
+pub struct Timers([Instant; 5]);
 
 impl Default for Timers {
     fn default() -> Self {
-        Self([Instant::MAX; 6])
+        Self([Instant::MAX; 5])
     }
 }
 
@@ -114,13 +112,13 @@ impl<C: Congestion> Tcb<C> {
         if alive.is_ok() && self.timers.expired(Timer::Persist, now) {
             alive = self.persist_due(cfg, now, tx);
         }
-        if alive.is_ok() && self.timers.expired(Timer::KeepAlive, now) {
+        if alive.is_ok() && self.timers.expired(Timer::Idle, now) {
+            if self.orphan && self.state == State::FinWait2 {
+                // The peer may keep its side open for ever; nobody waits for it any more.
+                self.finish();
+                return Effects::closed();
+            }
             alive = self.keep_alive_due(now);
-        }
-        if alive.is_ok() && self.timers.expired(Timer::FinWait2, now) {
-            // The peer may keep its side open for ever; nobody waits for it any more.
-            self.finish();
-            return Effects::closed();
         }
         if let Err(error) = alive {
             return self.give_up(error);
@@ -148,7 +146,7 @@ impl<C: Congestion> Tcb<C> {
             _ if self.orphan => cfg.orphan_retries,
             _ => cfg.retries,
         };
-        let outlived = self.options.user_timeout.is_none() && self.retries >= retries;
+        let outlived = self.options.user_timeout().is_none() && self.retries >= retries;
         if outlived || self.user_timed_out(now) {
             return Err(TcpError::TimedOut);
         }
@@ -161,7 +159,7 @@ impl<C: Congestion> Tcb<C> {
                 .first()
                 .is_some_and(|r| r.0 == self.snd_una)
             {
-                self.scoreboard.clear();
+                self.scoreboard.ranges.clear();
             }
             self.enter_timeout(now);
         } else {
@@ -175,7 +173,7 @@ impl<C: Congestion> Tcb<C> {
     fn user_timed_out(&self, now: Instant) -> bool {
         let waited = now.saturating_since(self.stalled_at);
         self.options
-            .user_timeout
+            .user_timeout()
             .is_some_and(|limit| waited >= limit)
     }
 
@@ -213,33 +211,33 @@ impl<C: Congestion> Tcb<C> {
 
     /// The peer may have been silent for long (RFC 9293 §3.8.4).
     fn keep_alive_due(&mut self, now: Instant) -> Result<(), TcpError> {
-        let Some(keep) = self.options.keep_alive else {
+        let Some(keep) = self.options.keep_alive() else {
             return Ok(());
         };
         if !self.state.is_synchronized() || self.state == State::TimeWait {
             return Ok(());
         }
-        let idle = Duration::from_secs(u64::from(keep.idle.max(1)));
+        let idle = Duration::from_secs(u64::from(keep.idle));
         let due = self.heard_at + idle;
         let busy = self.in_flight() > 0 || self.timers.is_set(Timer::Persist);
         if busy || due > now {
             // Other timers watch a busy connection.
             let next = if due > now { due } else { now + idle };
-            self.timers.set(Timer::KeepAlive, next);
+            self.timers.set(Timer::Idle, next);
             return Ok(());
         }
         let silent = now.saturating_since(self.heard_at);
         let impatient = self
             .options
-            .user_timeout
+            .user_timeout()
             .is_some_and(|limit| silent >= limit);
         if self.probes > 0 && (self.probes >= keep.count || impatient) {
             return Err(TcpError::TimedOut);
         }
         self.probes = self.probes.saturating_add(1);
         self.probe_due = true;
-        let interval = Duration::from_secs(u64::from(keep.interval.max(1)));
-        self.timers.set(Timer::KeepAlive, now + interval);
+        let interval = Duration::from_secs(u64::from(keep.interval));
+        self.timers.set(Timer::Idle, now + interval);
         Ok(())
     }
 

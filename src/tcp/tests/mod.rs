@@ -21,3 +21,9 @@ macro_rules! snapshot {
     };
 }
 use snapshot;
+
+#[test]
+fn control_block_is_small() {
+    let size = size_of::<crate::tcp::Tcb<crate::tcp::Reno>>();
+    assert!(size <= 320, "{size} octets");
+}

@@ -225,13 +225,14 @@ impl World {
 
     fn egress(&mut self, who: usize) {
         for _ in 0..10_000 {
+            let peer_iss = SeqNum(self.ends[1 - who].side.iss);
             let end = &mut self.ends[who];
             if end.rx.taken + end.rx.readable() as u64 > 0 {
                 // What was acknowledged is what was stored.
                 let stored = (end.rx.taken + end.rx.readable() as u64) as u32;
                 let fin = u32::from(end.tcb.peer_closed() || end.gone);
                 let tcb = &end.tcb;
-                assert_eq!(tcb.rcv_nxt, tcb.irs + 1 + stored + fin, "{tcb:?}");
+                assert_eq!(tcb.rcv_nxt, peer_iss + 1 + stored + fin, "{tcb:?}");
             }
             let room = Room {
                 mss: end.side.mss,
