@@ -308,10 +308,9 @@ impl<R, T, C> TcpSocket<R, T, C> {
             Role::Closed(options) | Role::Opening(options) => f(options),
             Role::Listen(listener) => f(&mut listener.options),
             Role::Connection(tcb) => {
-                let before = tcb.options;
-                f(&mut tcb.options);
-                let push = tcb.options.no_delay && !before.no_delay;
-                tcb.push_due |= push || before.cork && !tcb.options.cork;
+                let mut options = tcb.options();
+                f(&mut options);
+                tcb.choose(&options);
                 self.wants.set(Wants::OPTIONS);
             }
         }
@@ -359,7 +358,7 @@ impl<R, T, C> TcpSocket<R, T, C> {
         match &self.role {
             Role::Closed(options) | Role::Opening(options) => *options,
             Role::Listen(listener) => listener.options,
-            Role::Connection(tcb) => tcb.options,
+            Role::Connection(tcb) => tcb.options(),
         }
     }
 

@@ -390,15 +390,21 @@ impl<C: Congestion> Tcb<C> {
         self.options.options()
     }
 
-    /// Sets what an application may. True if something may be sent now that was held back.
+    /// Sets what an application may, and the timer it needs. True if something may be sent now
+    /// that was held back.
     pub fn set_options(&mut self, now: Instant, options: Options) -> bool {
-        let push = options.no_delay && !self.options.no_delay || !options.cork && self.options.cork;
-        self.options = Chosen::new(&options);
-        if push {
-            self.push_due = true;
-        }
+        let push = self.choose(&options);
         self.timers.clear(Timer::Idle);
         self.arm_keep_alive(now);
+        push
+    }
+
+    /// Sets what an application may, where no time is known: `set_options` is to follow.
+    pub(super) fn choose(&mut self, options: &Options) -> bool {
+        let old = &self.options;
+        let push = options.no_delay && !old.no_delay || !options.cork && old.cork;
+        self.options = Chosen::new(options);
+        self.push_due |= push;
         push
     }
 }
