@@ -3,8 +3,6 @@
 //! Invariant: no option is used that both SYNs did not carry. The helpers for SYN-ACKs are for
 //! listeners too.
 
-use core::time::Duration;
-
 use super::ack::Owed;
 use super::config::Config;
 use super::congestion::{Congestion, Loss};
@@ -203,18 +201,6 @@ impl<C: Congestion> Tcb<C> {
         self.arm_keep_alive(now);
         if self.fin_queued {
             self.enter_closing_state();
-        }
-    }
-
-    /// Starts watching for an idle peer, if the application wants it.
-    pub(super) fn arm_keep_alive(&mut self, now: Instant) {
-        if let Some(keep) = self.options.keep_alive()
-            && self.state.is_synchronized()
-            && self.state != State::TimeWait
-            && !self.timers.is_set(Timer::Idle)
-        {
-            let idle = Duration::from_secs(u64::from(keep.idle));
-            self.timers.set(Timer::Idle, now + idle);
         }
     }
 

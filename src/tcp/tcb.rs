@@ -332,7 +332,9 @@ impl<C: Congestion> Tcb<C> {
             counts: Counts::default(),
         }
     }
+}
 
+impl<C> Tcb<C> {
     /// The state.
     #[inline]
     pub const fn state(&self) -> State {
@@ -394,8 +396,10 @@ impl<C: Congestion> Tcb<C> {
     /// that was held back.
     pub fn set_options(&mut self, now: Instant, options: Options) -> bool {
         let push = self.choose(&options);
-        self.timers.clear(Timer::Idle);
-        self.arm_keep_alive(now);
+        if !self.orphan {
+            self.timers.clear(Timer::Idle);
+            self.arm_keep_alive(now);
+        }
         push
     }
 
@@ -406,5 +410,17 @@ impl<C: Congestion> Tcb<C> {
         self.options = Chosen::new(options);
         self.push_due |= push;
         push
+    }
+
+    /// Starts watching for an idle peer, if the application wants it.
+    pub(super) fn arm_keep_alive(&mut self, now: Instant) {
+        if let Some(keep) = self.options.keep_alive()
+            && self.state.is_synchronized()
+            && self.state != State::TimeWait
+            && !self.timers.is_set(Timer::Idle)
+        {
+            let idle = Duration::from_secs(u64::from(keep.idle));
+            self.timers.set(Timer::Idle, now + idle);
+        }
     }
 }
