@@ -121,7 +121,7 @@ pub(super) struct Cache<const N: usize> {
     pub(super) hold: Hold<MAX_UNFINISHED>,
     /// No later than the next step; `Instant::MAX` if there is none.
     pub(super) due: Instant,
-    /// Lookups are refused until then.
+    /// Somebody was refused, and is told to try again then; without quota, all are until then.
     crowded: Option<Instant>,
     /// Lookups ended since the last question.
     pub(super) resolved: bool,
@@ -199,6 +199,8 @@ impl<const N: usize> Cache<N> {
             in_use: true,
         };
         if self.put(ip.into(), entry).is_err() {
+            // All its places are in use. As no lookup ends by itself, whoever waits is woken.
+            self.refuse_until(now + UNFINISHED_TIME);
             return Lookup::Full;
         }
         self.asks = self.asks.saturating_add(1);
@@ -247,9 +249,7 @@ impl<const N: usize> Cache<N> {
         // Where none is asking, all are being released, which a full device delays.
         let until = job.map_or(now + POSTPONED, |job| job.begun + UNFINISHED_TIME);
         let (Some(job), Some(id), true) = (job, id, until <= now) else {
-            // Whoever was refused is told to try again then.
-            self.crowded = Some(until);
-            self.due = self.due.min(until);
+            self.refuse_until(until);
             return None;
         };
         self.displaced = self.displaced.saturating_add(self.hold.clear(id));
@@ -257,6 +257,14 @@ impl<const N: usize> Cache<N> {
         self.end(id);
         self.resolved = true;
         Some(id)
+    }
+
+    /// Whoever was refused is told to try again then.
+    fn refuse_until(&mut self, until: Instant) {
+        // The first refusal counts: others must not put its end off.
+        let until = self.crowded.map_or(until, |first| first.min(until));
+        self.crowded = Some(until);
+        self.due = self.due.min(until);
     }
 
     /// Forgets job `id`.

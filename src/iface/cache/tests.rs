@@ -175,7 +175,7 @@ fn model_hear(
 }
 
 /// The cache's turn: what it sends.
-fn work(cache: &mut Cache<64>) -> Vec<Sent> {
+fn work<const N: usize>(cache: &mut Cache<N>) -> Vec<Sent> {
     let mut sent = Vec::new();
     for id in cache.steps() {
         match cache.step(id) {
@@ -285,4 +285,30 @@ fn our_own_address_is_nobody_elses() {
     let mut cache = Cache::<64>::new();
     assert_eq!(cache.lookup(FROM.into(), FROM.into()), Lookup::Unreachable);
     assert_eq!(cache.iter().count(), 0);
+}
+
+#[test]
+fn whoever_finds_the_table_full_of_busy_neighbours_is_told_to_try_again() {
+    let mut cache = Cache::<4>::new();
+    for n in 0..4 {
+        cache.hear(ip(n), mac(1), Word::Request(FROM));
+        assert!(matches!(
+            cache.lookup(ip(n).into(), FROM.into()),
+            Lookup::Known(_)
+        ));
+    }
+    assert_eq!(cache.lookup(ip(9).into(), FROM.into()), Lookup::Full);
+    assert_eq!(cache.asks, 0);
+    // Nobody else is asked for, so only this ends the wait of who is parked.
+    let again = cache.due;
+    assert!(again <= cache.now + REACHABLE_TIME, "{again:?}");
+    cache.tick(again);
+    assert_eq!(work(&mut cache), []);
+    assert!(core::mem::take(&mut cache.resolved));
+    // In time one of them was not used for long, and goes.
+    cache.tick(Instant::ZERO + REACHABLE_TIME);
+    assert!(matches!(
+        cache.lookup(ip(9).into(), FROM.into()),
+        Lookup::Unfinished { .. }
+    ));
 }
