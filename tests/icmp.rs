@@ -10,7 +10,7 @@ use netstrata::icmp::{Event, Icmp, PingSocket};
 use netstrata::iface::Ip;
 use netstrata::net::Ipv4;
 use netstrata::net::limit::{IcmpLimit, Rate};
-use netstrata::phy::{Cable, Instant};
+use netstrata::phy::{Cable, Device, Instant, RxMeta};
 use netstrata::socket::{Handle, SlabSockets};
 use netstrata::transport::{SendError, Why};
 use netstrata::udp::Udp;
@@ -472,4 +472,33 @@ fn what_cannot_leave_is_told_with_its_reason() {
             room: false
         }
     );
+}
+
+#[test]
+fn a_full_link_does_not_swallow_the_news_of_room() {
+    let (near, mut far) = Cable::with_queue(1500, 1);
+    let net = Ipv4::default().with(0, A, 24);
+    let protocols = (Icmp::default(),);
+    let mut host = Stack::new(Ip::new(near), net, protocols, SlabSockets, &mut Seed(1));
+    // Room for two requests of 20 octets.
+    let h = host
+        .open(PingSocket::new(1, boxed(4096), boxed(2 * (19 + 20))))
+        .unwrap();
+    let mut send = |host: &mut Stack<_, _, (Icmp,), SlabSockets>, seq| {
+        let sent = host
+            .socket(h)
+            .with(|s: &mut Ping| s.send_to(B.into(), seq, &[7; 20], None));
+        sent.unwrap()
+    };
+    assert_eq!(send(&mut host, 1), Ok(()));
+    assert_eq!(send(&mut host, 2), Ok(()));
+    let now = Instant::from_secs(1);
+    host.poll(now); // the first fills the link
+    assert_eq!(send(&mut host, 3), Ok(()));
+    assert_eq!(send(&mut host, 4), Err(SendError::Full));
+    host.poll(now); // the link is full still
+    assert_eq!(host.next_news::<Ping, _>(), None);
+    far.receive(now, 1, &mut |_: &mut [u8], _: RxMeta| {});
+    host.poll(now);
+    assert_eq!(host.next_news(), Some(h), "there is room for the fourth");
 }

@@ -488,3 +488,34 @@ fn a_busy_socket_leaves_the_others_their_turn() {
     assert_eq!(packets.len(), 64);
     assert!(packets.iter().any(|(_, data)| data == b"calm"));
 }
+
+#[test]
+fn a_connected_socket_without_a_way_fails_once_and_not_at_every_look() {
+    let (mut host, wire) = hosted();
+    let mut s = socket(0);
+    s.connect(at([192, 0, 2, 1].into(), 53)).unwrap();
+    let h = host.open(s).unwrap();
+    host.poll(wire.now);
+    let mut failures = 0;
+    // An application that looks whenever there is news.
+    for _ in 0..5 {
+        if host.next_news() == Some(h) {
+            let failed = host.socket(h).with(|s| s.take_failure()).unwrap();
+            failures += u32::from(failed.is_some());
+        }
+        assert_eq!(host.poll(wire.now), IDLE);
+    }
+    assert_eq!(failures, 1);
+    // A datagram is another try, and so is a way.
+    host.socket(h).with(|s| s.send(b"a")).unwrap().unwrap();
+    host.poll(wire.now);
+    assert_eq!(host.next_news(), Some(h));
+    host.net.add_address(0, [192, 0, 2, 2].into(), 24).unwrap();
+    host.socket(h).with(|s| s.take_failure()).unwrap();
+    host.socket(h).with(|s| s.send(b"b")).unwrap().unwrap();
+    host.poll(wire.now);
+    let local = host
+        .socket(h)
+        .look(|s| (s.local_ip(), s.local_port().is_some()));
+    assert_eq!(local.unwrap(), (Some([192, 0, 2, 2].into()), true));
+}

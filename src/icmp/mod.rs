@@ -257,7 +257,6 @@ impl Icmp {
             }
         }
         let socket = set.get_mut(h)?;
-        let was_full = socket.is_full();
         let (to, seq, data) = socket.front()?;
         let ident = socket.ident().unwrap_or(0);
         let sent = match out.room(to.dst, to.src) {
@@ -279,8 +278,7 @@ impl Icmp {
             }
         }
         let socket = set.get_mut(h)?;
-        socket.pop();
-        if was_full {
+        if socket.pop() {
             set.notify(h);
         }
         Some(sent)

@@ -186,11 +186,6 @@ impl<B: DerefMut<Target = [u8]>> PingSocket<B> {
         self.broadcast
     }
 
-    /// Somebody was refused for want of room; asked once.
-    pub(super) fn is_full(&mut self) -> bool {
-        core::mem::take(&mut self.full)
-    }
-
     pub(super) fn name(&mut self, ident: u16) {
         self.ident = ident;
     }
@@ -209,9 +204,10 @@ impl<B: DerefMut<Target = [u8]>> PingSocket<B> {
         Some((to, meta.tag as u16, data))
     }
 
-    /// Forgets the oldest request.
-    pub(super) fn pop(&mut self) {
+    /// Forgets the oldest request; true if somebody waits for room.
+    pub(super) fn pop(&mut self) -> bool {
         self.tx.pop();
+        core::mem::take(&mut self.full)
     }
 
     /// A reply came; false if there is no room for it.

@@ -347,7 +347,9 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
             return None;
         }
         let next = self.tx.front().map(|(meta, _)| meta.peer.ip());
-        let needs_port = self.port == 0 && (next.is_some() || self.peer.is_some());
+        // A connected one tries once without a datagram, or it would fail at every look.
+        let connects = self.peer.is_some() && self.renamed;
+        let needs_port = self.port == 0 && (next.is_some() || connects);
         if !needs_port && (!self.renamed || self.port == 0) {
             return None;
         }
