@@ -50,7 +50,7 @@ impl Filter for Firewall {
 impl Firewall {
     /// May it come in? It can be anything: nobody has looked at the packet before.
     fn judge(&self, packet: &[u8]) -> Result<(), &'static str> {
-        let (ip, _, payload) = Ipv4::parse(packet).map_err(|_| "bad IP header")?;
+        let (ip, _, payload) = Ipv4::parse(packet).map_err(|_| "no IPv4 header")?;
         if ip.more_fragments || ip.fragment_offset > 0 {
             return Err("fragment, which hides its port");
         }

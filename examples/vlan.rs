@@ -95,9 +95,8 @@ impl<T: TxToken> TxToken for Tagged<T> {
 }
 
 fn main() -> Result<(), Trouble> {
-    let (settings, words) = support::settings()?;
+    let (mut at, words) = support::ethernet()?;
     let to = words.first().map_or(Ok(CABLE_FAR.ip()), |w| w.parse())?;
-    let mut at = settings.open()?;
     let vlan = |trunk, number| {
         let (tag, others) = ([0x81, 0x00, 0, number], 0);
         Vlan { trunk, tag, others }

@@ -14,12 +14,9 @@ use std::fmt::{Debug, Display, Formatter, Result as FmtResult};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netstrata::Stack;
-use netstrata::host::{AnyDevice, AnyLink, CABLE_FAR, Opened, Phy, Poll, Runner, Settings};
+use netstrata::host::{AnyDevice, AnyLink, CABLE_FAR, Opened, Poll, Runner, Settings};
 use netstrata::icmp::{Event, Icmp, PingSocket, Received};
-use netstrata::iface::Interface;
-use netstrata::net::Ipv4;
-use netstrata::socket::SlabSockets;
+use netstrata::{Stack, iface::Interface, net::Ipv4, phy::Medium, socket::SlabSockets};
 
 /// Where a host can be put.
 pub struct Place {
@@ -39,39 +36,44 @@ pub struct Place {
     neighbor: Option<IpAddr>,
 }
 
-/// The settings on the command line, and its other words.
-pub fn settings() -> Result<(Settings, Vec<String>), Trouble> {
-    Ok(Settings::from_words(std::env::args().skip(1))?)
+/// Opens the device that the command line names; the other words are left.
+pub fn device() -> Result<(Opened, Vec<String>), Trouble> {
+    let (settings, words) = Settings::from_words(std::env::args().skip(1))?;
+    Ok((settings.open()?, words))
 }
 
-/// Opens the device that the command line names.
+/// The same for a device of Ethernet frames.
+pub fn ethernet() -> Result<(Opened, Vec<String>), Trouble> {
+    let found = Some(device()?).filter(|(at, _)| at.medium == Medium::Ethernet);
+    Ok(found.ok_or("only Ethernet will do: cable, tap or raw")?)
+}
+
+/// The same with a link on the device.
 pub fn open() -> Result<Place, Trouble> {
-    let (settings, words) = settings()?;
-    let at = settings.open()?;
-    let address = at.net.addresses().next().map(|(_, cidr)| cidr.ip());
-    let address = address.ok_or("this device has no address")?;
+    let (at, words) = device()?;
+    let first = at.net.addresses().next();
+    let address = first.ok_or("this device has no address")?.1.ip();
     Ok(Place {
         link: Opened::link(at.device, at.medium, at.mac),
         net: at.net,
         address,
+        neighbor: match at.far {
+            Some(_) => Some(CABLE_FAR.ip()),
+            None => Some(address).filter(IpAddr::is_loopback),
+        },
         far: at.far,
         runner: at.runner,
         words,
-        neighbor: match settings.phy {
-            Phy::Cable => Some(CABLE_FAR.ip()),
-            Phy::Loopback => Some(address),
-            Phy::Tap(_) | Phy::Tun(_) | Phy::Raw(_) => None,
-        },
     })
 }
 
 impl Place {
     /// Whom to talk to: the address in `word`, or else who is there without being named.
     pub fn peer(&self, word: Option<&String>) -> Result<IpAddr, Trouble> {
-        match word {
-            Some(word) => Ok(word.parse()?),
-            None => Ok(self.neighbor.ok_or("name an address to talk to")?),
-        }
+        let named = word.map(|word| word.parse()).transpose()?;
+        Ok(named
+            .or(self.neighbor)
+            .ok_or("name an address to talk to")?)
     }
 }
 
@@ -84,8 +86,8 @@ pub fn answers<I: Interface>(
 ) -> Result<bool, Trouble> {
     let patience = runner.now() + Duration::from_millis(500);
     let ping = host.open(PingSocket::new(0, buffer(), buffer()))?;
-    host.socket(ping)
-        .with(|socket| socket.send_to(to, 1, b"who is there?", None))??;
+    let mut request = host.socket(ping);
+    request.with(|socket| socket.send_to(to, 1, b"who is there?", None))??;
     let mut answered = false;
     while !answered && runner.now() < patience {
         runner.turn(&mut [&mut *host, &mut *far], Some(patience))?;
