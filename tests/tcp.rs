@@ -1,5 +1,6 @@
 //! Whole TCP conversations: a host against a scripted peer, each exchange one snapshot, and two
 //! hosts against each other. Every snapshot was read against RFC 9293.
+#![cfg(feature = "alloc")]
 
 mod support;
 

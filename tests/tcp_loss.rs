@@ -1,4 +1,5 @@
 //! Transfers over bad cables in virtual time: every octet arrives, both ways, and nothing stalls.
+#![cfg(feature = "alloc")]
 
 mod support;
 
