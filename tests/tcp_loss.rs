@@ -37,7 +37,7 @@ fn transfer(ends: (cable::End, cable::End), fault: FaultConfig, there: u64, back
     let mut client = Side::new(pair.b.open(client).unwrap(), there);
     let mut server: Option<Side> = None;
     // Where much is lost the timer backs off far, and what it measures then is long, too.
-    let patience = Duration::from_secs(if fault.loss < percent(10) { 30 } else { 1000 });
+    let patience = Duration::from_secs(if fault.loss < percent(10) { 30 } else { 5000 });
     let start = pair.now;
     let mut last = (start, 0);
     let end = pair.run(Duration::from_secs(20_000), |a, b, now: Instant| {
