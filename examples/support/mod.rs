@@ -1,9 +1,8 @@
 //! What the examples share: the place on the network that the command line names, and one line
-//! for whatever goes wrong. Every example takes
+//! for whatever goes wrong. Every example but `snapshot` and `bare` takes
 //!
 //! ```text
-//! --phy cable|loopback|tap:NAME|tun:NAME|raw:IFACE   the device; a cable to a second host in
-//!                                                    this process if none is named
+//! --phy cable|loopback|tap:NAME|tun:NAME|raw:IFACE   the device; without it, a cable
 //! --addr ADDRESS/PREFIX                              our address there; may be repeated
 //! --gateway ADDRESS                                  the way to other networks
 //! --mac ADDRESS, --mtu OCTETS                        other than the device's own
