@@ -111,8 +111,8 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
         self
     }
 
-    /// Makes `link` the one over which this host talks to itself. Without it packets to our own
-    /// addresses have no route.
+    /// Makes `link` the one over which this host talks to itself, by any of its addresses and by
+    /// those of 127.0.0.0/8. Without it packets to our own addresses have no route.
     #[must_use]
     pub fn loopback(mut self, link: Link) -> Self {
         self.loopback = Some(link);
@@ -241,7 +241,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
             Class::Broadcast => Ok(false),
             Class::Multicast if self.groups.joined(link, dst) => Ok(false),
             Class::Multicast => Err(Drop::NotOurs),
-            Class::Loopback if self.table.loops(link) => Ok(true),
+            Class::Loopback if looped || self.table.loops(link) => Ok(true),
             Class::Host => match self.routes.broadcast(dst) {
                 Some(network) if network.link == link => Ok(false),
                 _ => Err(Drop::NotOurs),
@@ -255,7 +255,9 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
         if let Some(link) = self.loopback
             && (self.table.link_of(dst).is_some() || Class::of(dst) == Class::Loopback)
         {
-            return Some((link, dst, src.unwrap_or(dst), Cast::Unicast));
+            let ours = |ip| self.table.link_of(ip).is_some() || Class::of(ip) == Class::Loopback;
+            let from = src.unwrap_or(dst);
+            return ours(from).then_some((link, dst, from, Cast::Unicast));
         }
         let usable = |e: &Entry| match src {
             Some(src) => self.table.owns(e.link, src),

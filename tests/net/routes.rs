@@ -102,6 +102,12 @@ fn our_own_addresses_need_a_loopback_link() {
         "link 2 to 10.0.0.1 from 192.168.0.1 Unicast"
     );
     assert_eq!(
+        way(&looped, "10.0.0.1", Some("127.0.0.9")),
+        "link 2 to 10.0.0.1 from 127.0.0.9 Unicast"
+    );
+    // In nobody else's name, not even to ourselves.
+    assert_eq!(way(&looped, "10.0.0.1", Some("8.8.8.8")), "none");
+    assert_eq!(
         way(&looped, "8.8.8.8", None),
         "link 0 to 10.0.0.254 from 10.0.0.1 Unicast"
     );
