@@ -44,7 +44,7 @@ pub struct Config {
     pub rto_max: Duration,
     /// Times a SYN is repeated.
     pub syn_retries: u8,
-    /// Times a SYN-ACK is repeated.
+    /// Times a SYN-ACK is repeated; a listener's at most seven times.
     pub synack_retries: u8,
     /// Times data or FIN are repeated, and zero-window probes left without answer (RFC 1122
     /// §4.2.3.5, R2).

@@ -11,6 +11,7 @@ use super::accept;
 use super::congestion::Congestion;
 use super::demux::{Ends, header_of};
 use super::error::TcpError;
+use super::listen::MOST_REPEATS;
 use super::passive::{is_parent, mss_of};
 use super::segment::{Gone, Plan, Room};
 use super::socket::{Role, SocketOf, TcpSocket, Wants};
@@ -80,7 +81,7 @@ impl<C: Congestion> Tcp<C> {
             let parent = self
                 .listener::<S>(set, embryo.local())
                 .filter(|h| is_parent(*h, embryo.parent()))
-                .filter(|_| embryo.repeats() < self.config.synack_retries);
+                .filter(|_| embryo.repeats() < self.config.synack_retries.min(MOST_REPEATS));
             let capacity = parent.map_or(0, |h| accept::capacity(set, h));
             let Some(parent) = parent.and_then(|h| set.get(h)) else {
                 self.forget::<S>(set, id);

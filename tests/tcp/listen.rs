@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::snapshot;
 use netstrata::error::Drop;
-use netstrata::tcp::{Cookies, Limits};
+use netstrata::tcp::{Config, Cookies, Limits};
 
 fn flood(script: &mut Script<Host>, ports: core::ops::Range<u16>) {
     for port in ports {
@@ -171,4 +171,21 @@ fn two_listeners_of_one_address() {
             .unwrap();
     });
     assert_eq!(state(&mut script.host, late), "LISTEN");
+}
+
+#[test]
+fn no_number_of_retries_keeps_a_handshake_for_ever() {
+    let config = Config {
+        synack_retries: u8::MAX,
+        ..Config::default()
+    };
+    let mut script = host_with(Tcp::new().with_config(config));
+    let listener = TcpSocket::listener((EAST, PORT).into(), 2);
+    script.host.open(listener).unwrap();
+    script.peer("S 0:0 win 65535 <mss 1460>");
+    assert_eq!(script.host.transports().0.handshakes(), 1);
+    for _ in 0..60 {
+        script.wait(60_000);
+    }
+    assert_eq!(script.host.transports().0.handshakes(), 0);
 }
