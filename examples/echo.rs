@@ -48,7 +48,7 @@ fn main() -> Result<(), Trouble> {
 
         // Nobody asks every socket what it has: those that have something are named.
         while let Some(h) = host.next_news::<Datagrams, _>() {
-            guests -= answer(&mut host, h, &mut scratch)?;
+            guests = guests.saturating_sub(answer(&mut host, h, &mut scratch)?);
         }
         while let Some(h) = host.next_news::<Connection, _>() {
             while let Some(guest) = host.socket(listener).accept() {
@@ -56,7 +56,7 @@ fn main() -> Result<(), Trouble> {
             }
             if h != listener && serve(&mut host, h, &mut scratch)? {
                 host.close(h)?;
-                guests -= 1;
+                guests = guests.saturating_sub(1);
             }
         }
     }
