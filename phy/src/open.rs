@@ -86,7 +86,8 @@ impl OpenError {
             (F::NoSuchDevice, Raw) => "no such interface",
             (F::NoSuchDevice, Tap | Tun) => "/dev/net/tun is missing",
             (F::Busy, _) => "in use by another program",
-            (F::WrongKind, _) => "an interface of this name exists and is of another kind",
+            (F::WrongKind, Raw) => "not an Ethernet interface",
+            (F::WrongKind, Tap | Tun) => "an interface of this name exists and is of another kind",
             (F::BadName, _) => {
                 "not an interface name (1 to 15 octets, no `/`, `:`, `%` or white space)"
             }
@@ -122,9 +123,13 @@ impl OpenError {
                 "end the program that holds it (`ip -details link show {name}`), or pick \
                  another name"
             ),
-            (F::WrongKind, _) => write!(
+            (F::WrongKind, Raw) => {
+                f.write_str("pick another that `ip link` lists, or use `--phy cable`")
+            }
+            (F::WrongKind, Tap | Tun) => write!(
                 f,
-                "pick another name, or remove that interface: `sudo ip link delete {name}`"
+                "pick another name (`ip -details link show {name}` tells the kind), or share \
+                 an Ethernet interface as it is: `--phy raw:{name}`"
             ),
             (F::BadName, Raw) => f.write_str("pick one that `ip link` lists, or use `--phy cable`"),
             (F::BadName, Tap | Tun) => {

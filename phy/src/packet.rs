@@ -63,7 +63,7 @@ impl Port {
         let ifindex = nix::net::if_::if_nametoindex(name.as_str())?.cast_signed();
         let (hardware, address) = sys::if_address(socket, &name)?;
         if !matches!(hardware, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK) {
-            return Err(Errno::EOPNOTSUPP);
+            return Err(Errno::EPROTOTYPE);
         }
         let packet = |option, value| sys::set_int(socket, libc::SOL_PACKET, option, value);
         // Old kernels do without: frames sent here are skipped by their type as well, and

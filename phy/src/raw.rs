@@ -104,6 +104,7 @@ impl RawSocket {
             fail(match errno {
                 Errno::EPERM | Errno::EACCES => OpenFailure::NoPermission,
                 Errno::ENODEV | Errno::ENXIO => OpenFailure::NoSuchDevice,
+                Errno::EPROTOTYPE => OpenFailure::WrongKind,
                 Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP => {
                     OpenFailure::NotSupported
                 }

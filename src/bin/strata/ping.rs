@@ -105,8 +105,9 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         stats: Stats::default(),
     };
     ping.banner()?;
-    ping.run(&mut session)?;
+    let ended = ping.run(&mut session);
     ping.summary(&session)?;
+    ended?;
     Ok(if ping.stats.received > 0 {
         ExitCode::SUCCESS
     } else {

@@ -2,6 +2,7 @@
 //! speak. Invariant: a turn ends by itself, and soon after a signal.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -10,13 +11,13 @@ use netstrata::host::{
     os_rng,
 };
 use netstrata::icmp::Icmp;
-use netstrata::phy::{FaultConfig, Instant, Watch};
+use netstrata::phy::{Device as _, FaultConfig, Instant, LinkState, Watch};
 use netstrata::socket::SlabSockets;
 use netstrata::tcp::{State, Tcp};
 use netstrata::udp::Udp;
 use netstrata::{Cidr, Stack};
 
-use crate::errors::CliError;
+use crate::errors::{CliError, note};
 use crate::global::Global;
 use crate::stop;
 
@@ -59,6 +60,7 @@ impl Session {
             runner,
             ..
         } = opened;
+        told_if_down(&settings.phy, device.capabilities().link);
         let link = Opened::link(wrap(device), medium, mac);
         let protocols = (Icmp::default(), Udp::default(), Tcp::default());
         let host = Stack::new(link, net, protocols, SlabSockets, &mut os_rng());
@@ -79,11 +81,14 @@ impl Session {
     /// One turn of all hosts; sleeps until there is something to do, `until` at most.
     ///
     /// # Errors
-    /// When sleeping fails.
+    /// When sleeping fails, or the device is gone.
     pub fn turn(&mut self, until: Option<Instant>, watches: &[Watch<'_>]) -> Result<(), CliError> {
         let hosts: &mut [&mut dyn Poll] = &mut [&mut self.host, &mut self.far];
         let done = self.runner.turn_watching(hosts, until, watches);
-        done.map_err(|e| CliError::failed("waiting for frames", e))
+        done.map_err(|e| match e.kind() {
+            ErrorKind::NotConnected => gone(&self.phy),
+            _ => CliError::failed("waiting for frames", e),
+        })
     }
 
     /// Our first address.
@@ -139,6 +144,19 @@ fn explain(error: SetupError) -> CliError {
         SetupError::Device(error) => CliError::device(error),
         other => CliError::device(other),
     }
+}
+
+/// An interface that is down is no error, since it may come up; but somebody should know.
+pub fn told_if_down(phy: &Phy, link: LinkState) {
+    if let (Phy::Tap(name) | Phy::Tun(name) | Phy::Raw(name), LinkState::Down) = (phy, link) {
+        note!("strata: {phy} is down, and nothing passes; `sudo ip link set {name} up` mends it");
+    }
+}
+
+/// The device was removed while somebody used it.
+pub fn gone(phy: &Phy) -> CliError {
+    CliError::failed(phy, "the interface is gone")
+        .hint("once more when it is back, or `--phy cable`, which nobody can remove")
 }
 
 /// The states a connection went through between two looks at it, the last included: several

@@ -15,6 +15,7 @@ use crate::errors::CliError;
 use crate::frame::{Frame, Link, Stamp};
 use crate::global::Global;
 use crate::pcap::Reader;
+use crate::session::{gone, told_if_down};
 use netstrata::host::Phy;
 
 /// Frames taken from a device in one step.
@@ -46,6 +47,7 @@ pub enum Source {
 
 /// A device that is listened to.
 pub struct Live {
+    phy: Phy,
     device: Listener,
     clock: Monotonic,
     waiter: Waiter,
@@ -56,6 +58,16 @@ enum Listener {
     Raw(RawSocket),
     Tap(Tap),
     Tun(Tun),
+}
+
+impl Listener {
+    fn link(&self) -> LinkState {
+        match self {
+            Self::Raw(raw) => raw.capabilities().link,
+            Self::Tap(tap) => tap.capabilities().link,
+            Self::Tun(tun) => tun.capabilities().link,
+        }
+    }
 }
 
 impl Source {
@@ -125,8 +137,11 @@ impl Live {
                 );
             }
         };
+        let device = device.map_err(fail)?;
+        told_if_down(phy, device.link());
         Ok(Self {
-            device: device.map_err(fail)?,
+            phy: phy.clone(),
+            device,
             clock: Monotonic::new(),
             waiter: Waiter::new().map_err(|e| CliError::setup("sleeping", e))?,
             seen: 0,
@@ -154,13 +169,8 @@ impl Live {
         if taken > 0 {
             return Ok(Step::More);
         }
-        let caps = match &self.device {
-            Listener::Raw(raw) => raw.capabilities(),
-            Listener::Tap(tap) => tap.capabilities(),
-            Listener::Tun(tun) => tun.capabilities(),
-        };
-        if caps.link == LinkState::Gone {
-            return Err(CliError::failed("the device", "the interface is gone"));
+        if self.device.link() == LinkState::Gone {
+            return Err(gone(&self.phy));
         }
         let watch = match &self.device {
             Listener::Raw(raw) => Watch::readable(raw),
@@ -186,7 +196,7 @@ impl Live {
         };
         match error {
             Some(e) if e.raw_os_error() == Some(libc::ENETDOWN) => Ok(()),
-            Some(e) => Err(CliError::failed("the device", e)),
+            Some(e) => Err(CliError::failed(&self.phy, e)),
             None => Ok(()),
         }
     }

@@ -126,9 +126,11 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         failed: 0,
     };
     client.connect(&mut session)?;
-    client.run(&mut session)?;
-    client.linger(&mut session)?;
-    client.summary(&session)
+    let ended = client.run(&mut session);
+    client.end = session.now();
+    let ended = ended.and_then(|()| client.linger(&mut session));
+    let code = client.summary(&session)?;
+    ended.map(|()| code)
 }
 
 impl Client<'_> {
@@ -308,7 +310,6 @@ impl Client<'_> {
 impl Client<'_> {
     /// Lets closed connections end in order.
     fn linger(&mut self, session: &mut Session) -> Result<(), CliError> {
-        self.end = session.now();
         let until = session.now() + GRACE;
         while session.host.sockets::<Connection, _>().len() > 0 && session.now() < until {
             session.turn(Some(until), &[])?;

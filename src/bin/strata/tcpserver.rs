@@ -139,8 +139,9 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         begin: session.now(),
     };
     server.banner(&session)?;
-    server.run(&mut session)?;
-    server.summary(&session)
+    let ended = server.run(&mut session);
+    let code = server.summary(&session)?;
+    ended.map(|()| code)
 }
 
 /// On a cable nobody connects by himself: the other host does, once.
