@@ -179,10 +179,13 @@ impl<C: Congestion> Tcb<C> {
             self.cc.on_ack(&Ack {
                 now,
                 acked,
+                delivered: acked,
                 in_flight: self.max_flight.max(flight),
+                pipe: self.pipe(),
                 rtt,
                 delivery_rate: None,
                 app_limited: !limited,
+                paced: false,
             });
         }
         // RFC 6298 §5.2, §5.3.

@@ -2,15 +2,8 @@
 //!
 //! Invariant: `window` and `threshold` stay in 1 to 2^30 octets and at or above one segment.
 
-use super::{Ack, Congestion, Loss};
+use super::{Ack, Congestion, INITIAL, LARGEST, Loss, UNLIMITED, rescaled};
 use phy::Instant;
-
-/// Segments of the initial window (RFC 6928 §2).
-const INITIAL: u32 = 10;
-/// The initial threshold: "arbitrarily high" (RFC 5681 §3.1).
-const UNLIMITED: u32 = 0x7fff_ffff;
-/// No window outgrows what sequence numbers can tell apart (RFC 7323 §2.2).
-const LARGEST: u32 = 1 << 30;
 
 /// Slow start, congestion avoidance, and half the flight after a loss.
 #[derive(Debug, Clone)]
@@ -25,6 +18,16 @@ pub struct Reno {
 impl Reno {
     fn mss(&self) -> u32 {
         u32::from(self.mss)
+    }
+
+    pub(super) fn segment(&self) -> u16 {
+        self.mss
+    }
+
+    /// Goes on with another algorithm's window.
+    pub(super) fn resume(&mut self, window: u32, threshold: Option<u32>) {
+        self.window = window;
+        self.threshold = threshold.unwrap_or(self.threshold);
     }
 }
 
@@ -46,6 +49,10 @@ impl Congestion for Reno {
 
     fn threshold(&self) -> Option<u32> {
         Some(self.threshold)
+    }
+
+    fn name(&self) -> &'static str {
+        "reno"
     }
 
     fn on_ack(&mut self, ack: &Ack) {
@@ -87,11 +94,8 @@ impl Congestion for Reno {
     }
 
     fn on_mtu(&mut self, mss: u16) {
-        // RFC 5681 counts in segments: a window of n segments is one of n smaller segments.
-        let (old, new) = (u64::from(self.mss.max(1)), u64::from(mss.max(1)));
-        let scaled = u64::from(self.window).saturating_mul(new) / old;
+        self.window = rescaled(self.window, self.mss, mss);
         self.mss = mss.max(1);
-        self.window = (scaled.min(u64::from(LARGEST)) as u32).max(self.mss());
     }
 }
 
@@ -104,9 +108,8 @@ mod tests {
             now: Instant::ZERO,
             acked,
             in_flight,
-            rtt: None,
-            delivery_rate: None,
             app_limited,
+            ..Ack::default()
         }
     }
 

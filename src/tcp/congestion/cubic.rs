@@ -1,0 +1,397 @@
+//! CUBIC (RFC 9438), with the choices Linux makes where the RFC leaves any.
+//!
+//! The window follows `W(t) = C (t - K)^3 + W_max` through the time since congestion avoidance
+//! began, or a Reno-like estimate where that is more. Where this differs from the RFC's text:
+//! the target is taken one *least* round trip ahead (§4.2 says smoothed); it is computed anew
+//! when the window changed or 31 ms passed, not for every acknowledgment; before the first loss,
+//! and after a timeout, the window grows by at least a twentieth of what is acknowledged.
+//!
+//! Invariant: `window` and `threshold` stay in 1 to 2^30 octets; `window` at or above one
+//! segment, and two but after a timeout. Times are milliseconds that wrap after 49 days.
+
+use super::curve::{rise, span};
+use super::hystart::{Flow, HyStart, SlowStart, sample};
+use super::{Ack, Congestion, INITIAL, LARGEST, Loss, UNLIMITED, rescaled};
+use phy::Instant;
+
+/// Milliseconds for which a computed growth holds while the window stays.
+const FRESH: u32 = 31;
+/// Milliseconds of an epoch beyond which the curve no longer matters.
+const LONGEST: u32 = 1 << 20;
+/// Octets acknowledged for one of growth where W_max is not known.
+const UNKNOWN: u64 = 20;
+
+/// CUBIC; `S` says when slow start ends.
+#[derive(Debug, Clone)]
+pub struct Cubic<S = HyStart> {
+    window: u32,
+    threshold: u32,
+    /// W_max, octets; 0 where unknown.
+    w_max: u32,
+    /// cwnd_prior: the window before the last reduction, octets (RFC 9438 §4.3).
+    prior: u32,
+    /// t_epoch: when congestion avoidance began, milliseconds, idle time left out.
+    epoch: u32,
+    /// t - K at the epoch's begin, milliseconds: above zero only after an undo.
+    offset: i32,
+    /// What the curve's plateau is in this epoch, octets.
+    origin: u32,
+    /// W_est, octets, and what was acknowledged since it was last computed.
+    estimate: u32,
+    uncounted: u32,
+    /// Octets acknowledged towards the next segment of growth, and how many it takes.
+    credit: u32,
+    need: u32,
+    /// When `need` was computed, and for which window.
+    counted_at: u32,
+    counted_for: u32,
+    /// Since when time does not count, if `paused`; else when the last flight had arrived whole.
+    idle: u32,
+    /// The least round-trip time, microseconds; 0 before the first sample.
+    min_rtt: u32,
+    undo: Undo,
+    mss: u16,
+    in_epoch: bool,
+    /// The next epoch goes on with the curve around `origin`.
+    resumed: bool,
+    /// The application leaves the window unused.
+    paused: bool,
+    /// Nothing was in flight after the last acknowledgment.
+    empty: bool,
+    slow_start: S,
+}
+
+/// What the last loss took (RFC 9438 §4.9); a window of 0 means nothing to restore.
+#[derive(Debug, Clone, Copy, Default)]
+struct Undo {
+    window: u32,
+    threshold: u32,
+    w_max: u32,
+    prior: u32,
+    /// Of the epoch, if there was one.
+    origin: u32,
+    estimate: u32,
+}
+
+/// Milliseconds since the epoch of time, wrapping.
+fn millis(now: Instant) -> u32 {
+    now.millis() as u32
+}
+
+impl<S: SlowStart> Cubic<S> {
+    fn mss(&self) -> u32 {
+        u32::from(self.mss)
+    }
+
+    pub(super) fn segment(&self) -> u16 {
+        self.mss
+    }
+
+    /// Goes on with another algorithm's window.
+    pub(super) fn resume(&mut self, window: u32, threshold: Option<u32>) {
+        self.window = window;
+        self.threshold = threshold.unwrap_or(self.threshold);
+    }
+
+    /// The least window of a sender that lost nothing just now (RFC 9438 §4.6).
+    fn least(&self) -> u32 {
+        self.mss().saturating_mul(2)
+    }
+
+    /// Time from the last acknowledgment in a row that left the window unused, or nothing in
+    /// flight, does not count for the curve (RFC 9438 §4.2, §5.8).
+    fn skip_idle(&mut self, now: u32) {
+        let idle = now.wrapping_sub(self.idle);
+        if self.in_epoch && idle <= now.wrapping_sub(self.epoch) {
+            self.epoch = self.epoch.wrapping_add(idle);
+        }
+    }
+
+    /// Congestion avoidance begins, or goes on after what was no loss.
+    fn begin_epoch(&mut self, now: u32) {
+        self.in_epoch = true;
+        self.epoch = now;
+        self.uncounted = 0;
+        self.credit = 0;
+        let resumed = core::mem::take(&mut self.resumed);
+        if !resumed {
+            self.estimate = self.window;
+        }
+        self.offset = if resumed && self.origin > 0 && self.origin < self.window {
+            // Beyond the plateau already.
+            let above = self.window.saturating_sub(self.origin);
+            0_i32.saturating_add_unsigned(span(above, self.mss))
+        } else {
+            self.origin = self.w_max.max(self.window);
+            let below = self.origin.saturating_sub(self.window);
+            0_i32.saturating_sub_unsigned(span(below, self.mss))
+        };
+    }
+
+    /// W_cubic one round trip ahead, octets.
+    fn target(&self, now: u32) -> u32 {
+        let time = now
+            .wrapping_sub(self.epoch)
+            .saturating_add(self.min_rtt / 1000);
+        let place = i64::from(self.offset).saturating_add(i64::from(time));
+        let octets = u32::try_from(rise(place.unsigned_abs(), self.mss)).unwrap_or(u32::MAX);
+        if place < 0 {
+            self.origin.saturating_sub(octets)
+        } else {
+            self.origin.saturating_add(octets)
+        }
+    }
+
+    /// W_est grows by alpha segments a window (RFC 9438 §4.3 figure 4): 3 (1 - b) / (1 + b) is
+    /// 9/17 with b = 0.7, and 1 once the window before the loss is reached again.
+    fn advance_estimate(&mut self) {
+        let (more, of) = if self.estimate < self.prior {
+            (9, 17)
+        } else {
+            (1, 1)
+        };
+        let acked = u64::from(self.uncounted).saturating_mul(u64::from(self.mss));
+        let window = u64::from(self.window.max(1)).saturating_mul(of);
+        let grown = acked.saturating_mul(more) / window;
+        if grown > 0 {
+            let grown = u32::try_from(grown).unwrap_or(u32::MAX);
+            self.estimate = self.estimate.saturating_add(grown).min(LARGEST);
+            self.uncounted = 0;
+        }
+    }
+
+    /// Octets to be acknowledged for one more segment of window, so that `target` is reached
+    /// within one round trip.
+    fn octets_for(&self, target: u32) -> u64 {
+        let window = u64::from(self.window);
+        let gap = u64::from(target.saturating_sub(self.window));
+        // On the plateau hardly any growth: a hundredth segment a round trip.
+        let most = window.saturating_mul(100);
+        let octets = window.saturating_mul(u64::from(self.mss)).checked_div(gap);
+        octets.map_or(most, |octets| octets.min(most))
+    }
+
+    fn compute_need(&mut self, now: u32) {
+        self.counted_at = now;
+        self.counted_for = self.window;
+        if now.wrapping_sub(self.epoch) > LONGEST {
+            self.epoch = now.wrapping_sub(LONGEST);
+        }
+        self.advance_estimate();
+        let mut need = self.octets_for(self.target(now));
+        if self.w_max == 0 {
+            need = need.min(UNKNOWN.saturating_mul(u64::from(self.mss)));
+        }
+        if self.estimate > self.window {
+            need = need.min(self.octets_for(self.estimate));
+        }
+        // The target is at most 1.5 windows (RFC 9438 §4.4): a segment for two acknowledged.
+        let need = need.max(u64::from(self.least()));
+        self.need = u32::try_from(need).unwrap_or(u32::MAX).max(1);
+    }
+
+    fn avoid(&mut self, now: u32, acked: u32) {
+        if !self.in_epoch {
+            self.begin_epoch(now);
+            self.compute_need(now);
+        }
+        self.uncounted = self.uncounted.saturating_add(acked);
+        let stale = now.wrapping_sub(self.counted_at) > FRESH;
+        if stale || self.counted_for != self.window {
+            self.compute_need(now);
+        }
+        // What was acknowledged while more was needed counts for one segment at most.
+        let need = self.need.max(1);
+        self.credit = self.credit.min(need).saturating_add(acked);
+        let segments = self.credit / need;
+        if segments > 0 {
+            self.credit = self.credit.saturating_sub(segments.saturating_mul(need));
+            let grown = segments.saturating_mul(self.mss());
+            self.window = self.window.saturating_add(grown).min(LARGEST);
+        }
+    }
+
+    /// Slow start, below the threshold; gives what was acknowledged beyond it.
+    fn slow_start(&mut self, ack: &Ack) -> u32 {
+        let flow = Flow {
+            window: self.window,
+            mss: self.mss,
+            min_rtt: self.min_rtt,
+        };
+        let Some(octets) = self.slow_start.on_ack(ack, flow) else {
+            self.threshold = self.window;
+            return ack.acked;
+        };
+        // Only a window that is used grows: less than twice the flight (RFC 7661 §4.3).
+        if ack.app_limited && self.window >= ack.in_flight.saturating_mul(2) {
+            return 0;
+        }
+        let room = self.threshold.saturating_sub(self.window);
+        self.window = self
+            .window
+            .saturating_add(octets.min(room))
+            .min(LARGEST.max(self.mss()));
+        octets.saturating_sub(room)
+    }
+
+    /// The window before a reduction is remembered (RFC 9438 §4.6, §4.7).
+    fn reduce(&mut self) {
+        self.undo = Undo {
+            window: self.window,
+            threshold: self.threshold,
+            w_max: self.w_max,
+            prior: self.prior,
+            origin: if self.in_epoch { self.origin } else { 0 },
+            estimate: if self.in_epoch {
+                self.estimate
+            } else {
+                self.window
+            },
+        };
+        self.resumed = false;
+        // Fast convergence: a flow that did not get as far as before leaves room for others.
+        let window = u64::from(self.window);
+        self.w_max = if self.window < self.w_max {
+            (window.saturating_mul(17) / 20) as u32
+        } else {
+            self.window
+        };
+        self.prior = self.window;
+        let reduced = window.saturating_mul(7) / 10;
+        self.threshold = (reduced as u32).max(self.least()).min(UNLIMITED);
+    }
+}
+
+impl<S: SlowStart> Congestion for Cubic<S> {
+    fn new(_: Instant, mss: u16) -> Self {
+        let mss = mss.max(1);
+        Self {
+            window: INITIAL.saturating_mul(u32::from(mss)),
+            threshold: UNLIMITED,
+            w_max: 0,
+            prior: 0,
+            epoch: 0,
+            offset: 0,
+            origin: 0,
+            estimate: 0,
+            uncounted: 0,
+            credit: 0,
+            need: 0,
+            counted_at: 0,
+            counted_for: 0,
+            idle: 0,
+            min_rtt: 0,
+            undo: Undo::default(),
+            mss,
+            in_epoch: false,
+            resumed: false,
+            paused: false,
+            empty: true,
+            slow_start: S::default(),
+        }
+    }
+
+    #[inline]
+    fn window(&self) -> u32 {
+        self.window
+    }
+
+    fn threshold(&self) -> Option<u32> {
+        Some(self.threshold)
+    }
+
+    fn name(&self) -> &'static str {
+        "cubic"
+    }
+
+    fn on_sent(&mut self, now: Instant, bytes: u32, in_flight: u32) {
+        if self.empty && !self.paused && in_flight <= bytes {
+            self.skip_idle(millis(now));
+        }
+        self.empty = false;
+    }
+
+    fn on_ack(&mut self, ack: &Ack) {
+        let now = millis(ack.now);
+        if let Some(rtt) = sample(ack)
+            && (self.min_rtt == 0 || rtt < self.min_rtt)
+        {
+            self.min_rtt = rtt;
+        }
+        let mut acked = ack.acked;
+        if self.window < self.threshold {
+            acked = self.slow_start(ack);
+        }
+        if self.window >= self.threshold {
+            if ack.app_limited {
+                if !self.paused {
+                    self.paused = true;
+                    self.idle = now;
+                }
+            } else {
+                if self.paused {
+                    self.paused = false;
+                    self.skip_idle(now);
+                }
+                if acked > 0 {
+                    self.avoid(now, acked);
+                }
+            }
+        }
+        self.empty = ack.pipe == 0;
+        if self.empty && !self.paused {
+            self.idle = now;
+        }
+    }
+
+    fn on_loss(&mut self, _: Instant, loss: Loss, _: u32) {
+        if loss != Loss::Repeated {
+            self.reduce();
+        }
+        self.in_epoch = false;
+        self.paused = false;
+        self.credit = 0;
+        match loss {
+            Loss::Detected | Loss::Ecn => self.window = self.threshold,
+            Loss::Timeout | Loss::Repeated => {
+                // RFC 9438 §4.8: the curve begins at its plateau where slow start ends.
+                self.window = self.mss();
+                self.w_max = 0;
+                self.min_rtt = 0;
+                self.slow_start.restart();
+            }
+        }
+    }
+
+    fn on_undo(&mut self) {
+        let undo = core::mem::take(&mut self.undo);
+        if undo.window == 0 {
+            return;
+        }
+        self.window = self.window.max(undo.window).min(LARGEST);
+        self.threshold = undo.threshold;
+        self.w_max = undo.w_max;
+        self.prior = undo.prior;
+        // The next epoch begins where on the curve this window is.
+        self.origin = undo.origin;
+        self.estimate = undo.estimate;
+        self.resumed = true;
+        self.in_epoch = false;
+    }
+
+    fn on_mtu(&mut self, mss: u16) {
+        let (old, new) = (self.mss, mss.max(1));
+        self.window = rescaled(self.window, old, new);
+        if self.w_max > 0 {
+            self.w_max = rescaled(self.w_max, old, new);
+        }
+        if self.threshold < UNLIMITED {
+            self.threshold = rescaled(self.threshold, old, new);
+        }
+        self.prior = rescaled(self.prior, old, new);
+        self.undo = Undo::default();
+        self.resumed = false;
+        self.mss = new;
+        self.in_epoch = false;
+    }
+}
