@@ -206,12 +206,18 @@ impl<C: Congestion> Tcb<C> {
         echo: Option<u32>,
         flight: u32,
     ) -> Option<Duration> {
-        let echo = echo.filter(|echo| !self.rtt.is_ambiguous(*echo));
+        let ts = timestamp(now, self.ts_offset);
+        let echo = echo.filter(|echo| !self.rtt.is_ambiguous(*echo, ts));
+        let too_soon = self.rtt.answers_the_first(ts);
         let sample = self.rtt.acknowledged(now, ack).or_else(|| {
-            let ticks = timestamp(now, self.ts_offset).wrapping_sub(echo?);
+            let ticks = ts.wrapping_sub(echo?);
             // A clock that runs ahead of ours is no echo of it.
             (ticks < 0x8000_0000).then(|| Duration::from_millis(u64::from(ticks.max(1))))
-        })?;
+        });
+        if sample.is_none() && !too_soon {
+            self.rtt.progress();
+        }
+        let sample = sample?;
         // About one sample for two segments of flight.
         let expected = flight / u32::from(self.mss.max(1)) / 2;
         self.rtt

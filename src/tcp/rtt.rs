@@ -21,7 +21,7 @@ pub struct Rtt {
     var4: u32,
     /// Least sample; 0 before the first.
     min: u32,
-    /// Timer expirations since the last sample.
+    /// Timer expirations since the last progress that counts.
     backoff: u8,
     /// A SYN was repeated, and nothing was measured.
     fallback: bool,
@@ -75,12 +75,16 @@ impl Rtt {
         // RFC 6298 §2.3 with alpha 1/8 and beta 1/4, the deviation first.
         let spread = spread.min(8);
         let error = i64::from(us) - i64::from(self.srtt8 / 8);
-        let deviation = error.abs() - i64::from(self.var4 / 4);
+        let mut deviation = error.abs() - i64::from(self.var4 / 4);
+        if error < 0 && deviation > 0 {
+            // A path that became much faster is no reason to wait longer: an eighth of it.
+            deviation >>= 3;
+        }
         self.var4 = add(self.var4, deviation >> spread);
         self.srtt8 = add(self.srtt8, error >> spread).max(1);
     }
 
-    /// The timeout, doubled for each expiration since the last sample (RFC 6298 §5.5, Karn).
+    /// The timeout, doubled for each expiration since the last progress (RFC 6298 §5.5).
     pub fn rto(&self, cfg: &Config) -> Duration {
         Duration::from_micros(self.rto_us(cfg))
     }
@@ -145,12 +149,27 @@ impl Rtt {
         self.repeated_ts = ts;
     }
 
-    /// Does an echo of timestamp `ts` leave open which transmission it answers? It does when it
-    /// is older than the last retransmission: either the first transmission was late, or the
-    /// peer's acknowledgment of it was lost and a repeated one echoes it still.
+    /// At `ts`, does an acknowledgment come too soon to answer the last retransmission? Then the
+    /// timer was too short.
     #[inline]
-    pub const fn is_ambiguous(&self, ts: u32) -> bool {
-        self.repeated && (ts.wrapping_sub(self.repeated_ts) as i32) < 0
+    pub const fn answers_the_first(&self, ts: u32) -> bool {
+        self.repeated && ts.wrapping_sub(self.repeated_ts).saturating_mul(1000) < self.min
+    }
+
+    /// Does an echo of timestamp `echo`, arriving at `ts`, leave open which transmission it
+    /// answers? It does when it is older than the last retransmission and could answer that:
+    /// the peer's acknowledgment of the first transmission may have been lost, and a repeated
+    /// one echoes what it did (RFC 7323 §4.3).
+    #[inline]
+    pub const fn is_ambiguous(&self, echo: u32, ts: u32) -> bool {
+        let older = (echo.wrapping_sub(self.repeated_ts) as i32) < 0;
+        self.repeated && older && !self.answers_the_first(ts)
+    }
+
+    /// New octets were acknowledged, with nothing to measure.
+    #[inline]
+    pub fn progress(&mut self) {
+        self.backoff = 0;
     }
 
     /// Octets before `ack` were acknowledged: the time it took, if a timed segment was among
@@ -267,8 +286,13 @@ mod tests {
         assert_eq!(rtt.acknowledged(t + ms(9), end + 100), None);
         rtt.sent(t, end);
         rtt.retransmitted(end, 50);
-        assert!(rtt.is_ambiguous(49) && !rtt.is_ambiguous(50));
+        assert!(rtt.is_ambiguous(49, 60) && !rtt.is_ambiguous(50, 60));
         assert_eq!(rtt.acknowledged(t + ms(7), end), None);
-        assert!(!rtt.is_ambiguous(49));
+        assert!(!rtt.is_ambiguous(49, 60));
+        // Sooner than the path allows, it cannot answer the retransmission.
+        rtt.sample(ms(7), 0);
+        rtt.retransmitted(end, 50);
+        assert!(rtt.answers_the_first(56) && !rtt.is_ambiguous(49, 56));
+        assert!(!rtt.answers_the_first(57) && rtt.is_ambiguous(49, 57));
     }
 }
