@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo test --quiet --features cli --test errors
+cargo test --quiet --workspace --features cli --test errors

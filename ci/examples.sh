@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --quiet --examples
+# As the tests build them, which has them ready.
+cargo build --quiet --workspace --features cli --examples
 dir=${CARGO_TARGET_DIR:-target}/debug/examples
 failed=0
 
@@ -50,7 +51,7 @@ try bare 0 '' # it says nothing
 try ping 1 'Error: --phy: expected cable, .*' --phy token-ring
 try echo 1 'Error: no address for .*' --phy tap:none
 
-INSTA_UPDATE=no cargo test --quiet --example snapshot >/dev/null || failed=1
+INSTA_UPDATE=no cargo test --quiet --workspace --features cli --example snapshot >/dev/null || failed=1
 
 # Every example is tried above, is short, and shows its command and what that prints.
 for file in examples/*.rs examples/*/*.rs; do

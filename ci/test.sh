@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test. Tools that some tests compare with are installed where that is allowed; a test
-# that cannot run says so and why.
+# that cannot run says so and why, on a line that begins with `skipped:`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "== installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null 2>&1 ||
+    { timeout 300 apt-get update -qq && timeout 300 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null 2>&1 ||
       echo "could not install ${missing[*]}: the tests that need them will say so"
   else
     echo "not installed: ${missing[*]} (tests that need them will say so)"
@@ -21,9 +21,8 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 export INSTA_UPDATE=no
-# The binary comes first: tests run it.
-cargo build --quiet --features cli
-cargo test --quiet --workspace --features cli
+# Examples and the command are built with the tests, some of which run them.
+cargo test --quiet --workspace --features cli --no-fail-fast
 echo "== without std"
 cargo test --quiet --no-default-features --features alloc --lib
 cargo test --quiet --no-default-features --lib

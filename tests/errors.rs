@@ -28,7 +28,13 @@ impl Libraries {
             (false, false) => "std",
         };
         let out = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "--quiet", "--message-format=json"])
+            .args([
+                "build",
+                "--offline",
+                "--quiet",
+                "--message-format=json",
+                "--workspace",
+            ])
             .args(["--test", "errors", "--features", features])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
