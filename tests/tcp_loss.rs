@@ -149,7 +149,7 @@ fn a_narrow_link_with_a_short_queue() {
 #[test]
 fn jumbo_and_tiny_frames() {
     let fault = LAN.with_loss(percent(2));
-    for max_frame in [9014, 600, 150] {
+    for max_frame in [9014, 600, 150, 100] {
         let outcome = transfer(Cable::new(max_frame), fault.with_seed(3), 200_000, 50_000);
         println!("frames of {max_frame}: {:?}", outcome.took);
     }

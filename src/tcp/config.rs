@@ -29,7 +29,7 @@ pub struct Config {
     /// A timestamp older than this no longer makes segments old (RFC 7323 §5.5).
     pub timestamp_lifetime: Duration,
 
-    /// Smallest MSS taken from a peer or a path, octets with options (RFC 9293 §3.7.1 sets none).
+    /// Smallest MSS taken from a peer, octets with options (RFC 9293 §3.7.1 sets none).
     pub mss_floor: u16,
     /// MSS of a peer that states none (RFC 9293 §3.7.1, 536 for IPv4).
     pub mss_default: u16,

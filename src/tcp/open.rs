@@ -184,7 +184,7 @@ impl<C: Congestion> Tcb<C> {
             self.rcv_scale = 0;
         }
         // What we can receive is the best guess at what the path carries both ways.
-        let whole = peer.mss.min(self.adv_mss).max(cfg.mss_floor).max(48);
+        let whole = peer.mss.min(self.adv_mss).max(cfg.mss_floor.min(28));
         self.mss = whole.saturating_sub(if self.timestamps { 12 } else { 0 });
     }
 
