@@ -8,7 +8,9 @@
 //! are; the first `bytes.len()` octets of the ring, among them all that are held or written out
 //! of order, were touched once, and memory beyond is not (nor zeroed) before octets come;
 //! `len <= reach <= size`. Growing copies what is held, together less than the final size. If
-//! there is no memory to grow, fewer octets fit.
+//! there is no memory to grow, fewer octets fit. Nor do octets fit that are so far past a gap
+//! that they would take much more memory than octets came so far: a peer pays for what it makes
+//! us hold.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,8 +19,12 @@ use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
 
 /// Octets of the first allocation: one segment of an Ethernet.
 const FIRST: usize = 2048;
-/// Octets that writing in place makes room for at once.
+/// Octets that writing in place makes room for at once, and those past a gap without more: an
+/// initial window of ten segments (RFC 6928 §2).
 const PIECE: usize = 16_384;
+/// How far past a gap octets may be, in octets that came: more than a sender in slow start has
+/// in flight, which is twice what arrived (RFC 5681 §3.1).
+const LEAP: usize = 4;
 
 /// A byte ring of at most its capacity, and of no more memory than it needs: the stream buffer
 /// of [`SlabSockets`](crate::socket::SlabSockets). Without memory it is 16 octets.
@@ -27,6 +33,8 @@ pub struct Elastic {
     ring: Option<Box<Memory>>,
     /// Octets it may hold.
     limit: u32,
+    /// Octets that came so far, as far as counted.
+    came: u32,
 }
 
 /// The ring while there is one.
@@ -157,6 +165,7 @@ impl Elastic {
         Self {
             ring: None,
             limit: clamp(capacity),
+            came: 0,
         }
     }
 
@@ -187,11 +196,15 @@ impl Elastic {
 
     /// Copies what fits of `data` to `offset` past the newest octet.
     fn copy_in(&mut self, offset: usize, data: &[u8]) -> usize {
-        let fits = data.len().min(self.room().saturating_sub(offset));
+        let mut fits = data.len().min(self.room().saturating_sub(offset));
+        let start = self.held().saturating_add(offset);
+        if offset > 0 {
+            let end = PIECE.saturating_add((self.came as usize).saturating_mul(LEAP));
+            fits = fits.min(end.saturating_sub(start));
+        }
         if fits == 0 {
             return 0;
         }
-        let start = self.held().saturating_add(offset);
         let ring = self.ring.get_or_insert_default();
         let end = ring.reserve(start.saturating_add(fits), self.limit as usize);
         let fits = fits.min(end.saturating_sub(start));
@@ -199,6 +212,7 @@ impl Elastic {
             return 0;
         };
         ring.write(start, data);
+        self.came = self.came.saturating_add(clamp(fits));
         fits
     }
 
@@ -240,7 +254,7 @@ impl RecvBuf for Elastic {
     fn capacity(&self) -> usize {
         self.limit as usize
     }
-    /// Grows the ring if need be; without memory for that, less fits.
+    /// Grows the ring if need be; without memory for that, or too far past a gap, less fits.
     fn write(&mut self, offset: usize, data: &[u8]) -> usize {
         self.copy_in(offset, data)
     }
@@ -355,6 +369,32 @@ mod tests {
         });
         assert_eq!((used, buf.readable()), (1, 1));
         assert!(buf.allocated() <= 2 * PIECE);
+    }
+
+    #[test]
+    fn octets_behind_a_gap_take_memory_as_others_came() {
+        let mut buf = Elastic::new(1 << 20);
+        // One octet at the end of the window is no reason for a mebibyte.
+        assert_eq!(RecvBuf::write(&mut buf, (1 << 20) - 1, b"x"), 0);
+        assert_eq!(buf.allocated(), 0);
+        // An initial window (RFC 6928) whose first segment is missing is kept.
+        assert_eq!(RecvBuf::write(&mut buf, 9 * 1460, &[1; 1460]), 1460);
+        assert!(buf.allocated() <= PIECE);
+        // A sender in slow start, whose flight is at most twice what arrived.
+        let mut came = 10 * 1460;
+        assert_eq!(RecvBuf::write(&mut buf, 0, &std::vec![1; came]), came);
+        buf.commit(came);
+        while 2 * came < 1 << 20 {
+            buf.consume(came);
+            assert_eq!(RecvBuf::write(&mut buf, 2 * came - 1460, &[1; 1460]), 1460);
+            assert_eq!(
+                RecvBuf::write(&mut buf, 0, &std::vec![1; 2 * came]),
+                2 * came
+            );
+            came *= 2;
+            buf.commit(came);
+        }
+        assert!(came > 1 << 19);
     }
 
     #[test]

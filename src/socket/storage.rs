@@ -11,7 +11,7 @@ pub trait RecvBuf {
     /// Octets the buffer holds at most.
     fn capacity(&self) -> usize;
     /// Copies `data` to `offset` octets past the last committed one, out of order if need be;
-    /// returns how many fitted.
+    /// returns how many fitted. Out of order a buffer may take less than the window.
     fn write(&mut self, offset: usize, data: &[u8]) -> usize;
     /// Gives the next `n` octets, all written before, to the reader.
     fn commit(&mut self, n: usize);
