@@ -156,6 +156,20 @@ fn jumbo_and_tiny_frames() {
 }
 
 #[test]
+fn a_device_that_is_always_full() {
+    for queue in [1, 3, 17] {
+        let (a, b) = Cable::with_queue(1514, queue);
+        let outcome = transfer((a, b), FaultConfig::new(), 1_000_000, 1_000_000);
+        let Pair { a, b, .. } = outcome.pair;
+        let retransmitted = a.stats().tcp_retransmitted + b.stats().tcp_retransmitted;
+        println!("queue {queue}: {:?}, {retransmitted} again", outcome.took);
+        // What finds no room waits and is not lost; an answer may be.
+        assert!(outcome.took < Duration::from_secs(2), "{:?}", outcome.took);
+        assert!(retransmitted < 20, "{retransmitted}");
+    }
+}
+
+#[test]
 fn super_segments_over_a_cable_with_offloads() {
     // No fault hides the offloads: checks that long segments are planned, sent and taken.
     let (a, b) = Cable::with_offload(1514);
