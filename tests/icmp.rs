@@ -484,7 +484,7 @@ fn a_full_link_does_not_swallow_the_news_of_room() {
     let h = host
         .open(PingSocket::new(1, boxed(4096), boxed(2 * (19 + 20))))
         .unwrap();
-    let mut send = |host: &mut Stack<_, _, (Icmp,), SlabSockets>, seq| {
+    let send = |host: &mut Stack<_, _, (Icmp,), SlabSockets>, seq| {
         let sent = host
             .socket(h)
             .with(|s: &mut Ping| s.send_to(B.into(), seq, &[7; 20], None));
