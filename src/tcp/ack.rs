@@ -61,7 +61,11 @@ pub struct Acking {
 /// Milliseconds of a delay, at most 250.
 #[inline]
 fn ack_delay(delay: Duration) -> u32 {
-    (micros(delay) / 1000).min(250) as u32
+    if delay.as_secs() > 0 {
+        250
+    } else {
+        delay.subsec_millis().min(250)
+    }
 }
 
 /// Counts one more event of at most `most` in `period`; false if that is too many.

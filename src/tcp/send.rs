@@ -37,14 +37,18 @@ impl<C: Congestion> Tcb<C> {
         }
         if self.state.sends() {
             self.fit(cfg, now, room);
-            let plan = self
-                .repeated(now, rx, tx, room, self.next_lost(), false)
-                .or_else(|| self.fresh(cfg, now, rx, tx, room));
+            if let Some(lost) = self.next_lost() {
+                let plan = self.repeated(now, rx, tx, room, lost, false);
+                if plan.is_some() {
+                    return plan;
+                }
+            }
+            let plan = self.fresh(cfg, now, rx, tx, room);
             if plan.is_some() {
                 return plan;
             }
             if let Some(doubtful) = self.next_doubtful() {
-                let plan = self.repeated(now, rx, tx, room, Some(doubtful), true);
+                let plan = self.repeated(now, rx, tx, room, doubtful, true);
                 if plan.is_some() {
                     return plan;
                 }
@@ -123,10 +127,9 @@ impl<C: Congestion> Tcb<C> {
         rx: &impl RecvBuf,
         tx: &impl SendBuf,
         room: Room,
-        lost: Option<(SeqNum, SeqNum)>,
+        (from, to): (SeqNum, SeqNum),
         doubtful: bool,
     ) -> Option<Plan> {
-        let (from, to) = lost?;
         let options = self.segment_options(now).emit();
         let mss = self.text_room(options.len());
         // The first of a loss event goes whatever the windows say: it is also what finds out

@@ -146,7 +146,11 @@ impl<C: Congestion> Tcb<C> {
             _ if self.orphan => cfg.orphan_retries,
             _ => cfg.retries,
         };
-        let outlived = self.options.user_timeout().is_none() && self.retries >= retries;
+        // A peer that took its window back but answers is not given up (RFC 9293 §3.8.6.1).
+        let closed = self.snd_wnd == 0 && self.state.is_synchronized();
+        let answers = closed && now.saturating_since(self.heard_at) < cfg.rto_max;
+        let counts = self.options.user_timeout().is_none() && !answers;
+        let outlived = counts && self.retries >= retries;
         if outlived || self.user_timed_out(now) {
             return Err(TcpError::TimedOut);
         }

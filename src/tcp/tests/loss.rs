@@ -181,6 +181,24 @@ fn given_up() {
     snapshot!("given_up", text);
 }
 
+/// A peer that takes its window back, against RFC 9293 §3.8.6: the timer goes on with a segment
+/// beyond it, for as long as the peer answers, and everything is sent again once it may.
+#[test]
+fn window_taken_back() {
+    let mut h = Harness::accepted(plain(), 1000);
+    let text = h.play(
+        "write 3000
+        < . 1:1 ack 1001 win 0
+        +300ms
+        < . 1:1 ack 1001 win 0
+        +600ms
+        < . 1:1 ack 1001 win 512
+        < . 1:1 ack 3001 win 512
+        write 10",
+    );
+    snapshot!("window_taken_back", text);
+}
+
 /// A lost FIN is repeated, with the text before it.
 #[test]
 fn lost_fin() {
