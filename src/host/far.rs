@@ -18,15 +18,17 @@ use crate::iface::{Ethernet, Interface};
 use crate::net::Ipv4;
 use crate::socket::{Handle, SlabSockets};
 use crate::stack::{Next, Stack};
+use crate::tcp::congestion::Any;
 use crate::tcp::{self, Tcp, TcpError};
 use crate::udp::{Udp, UdpSocket};
 use crate::wire::Mac;
 
-/// A host with the usual protocols on the interface `I`.
-pub type Host<I> = Stack<I, Ipv4, (Icmp, Udp, Tcp), SlabSockets>;
+/// A host with the usual protocols on the interface `I`; each connection chooses its congestion
+/// control, CUBIC if it does not.
+pub type Host<I> = Stack<I, Ipv4, (Icmp, Udp, Tcp<Any>), SlabSockets>;
 
 /// A TCP connection or listener of such a host.
-pub type Connection = tcp::SocketOf<SlabSockets>;
+pub type Connection = tcp::SocketOf<SlabSockets, Any>;
 
 /// A UDP socket of such a host.
 pub type Datagrams = UdpSocket<Box<[u8]>>;

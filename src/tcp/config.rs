@@ -5,6 +5,8 @@
 
 use core::time::Duration;
 
+use super::congestion::Algorithm;
+
 /// Numbers that all connections of a stack share. The default behaves as Linux does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -130,6 +132,9 @@ pub struct Options {
     /// How long octets may stay unacknowledged, or the window zero, before the connection is
     /// given up (RFC 5482); by default `Config::retries` decides.
     pub user_timeout: Option<Duration>,
+    /// Congestion control, where the type leaves a choice
+    /// ([`Any`](super::congestion::Any)); `None` for the type's own.
+    pub congestion: Option<Algorithm>,
 }
 
 /// When an idle peer is probed, in whole seconds.
@@ -154,7 +159,7 @@ impl Default for KeepAlive {
     }
 }
 
-/// [`Options`] as a control block keeps them: 12 octets.
+/// [`Options`] as a control block keeps them: 16 octets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chosen {
     /// Milliseconds, 0 for none.
@@ -166,6 +171,7 @@ pub(super) struct Chosen {
     pub(super) no_delay: bool,
     pub(super) cork: bool,
     pub(super) quick_ack: bool,
+    pub(super) congestion: Option<Algorithm>,
 }
 
 impl Chosen {
@@ -180,6 +186,7 @@ impl Chosen {
             no_delay: options.no_delay,
             cork: options.cork,
             quick_ack: options.quick_ack,
+            congestion: options.congestion,
         }
     }
 
@@ -209,6 +216,7 @@ impl Chosen {
             quick_ack: self.quick_ack,
             keep_alive: self.keep_alive(),
             user_timeout: self.user_timeout(),
+            congestion: self.congestion,
         }
     }
 }

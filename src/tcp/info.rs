@@ -18,6 +18,8 @@ pub struct TcpInfo {
     pub rttvar: Duration,
     /// Least round-trip time seen, `None` before the first sample.
     pub min_rtt: Option<Duration>,
+    /// Name of the congestion control.
+    pub congestion: &'static str,
     /// Congestion window, octets.
     pub cwnd: u32,
     /// Slow start threshold, octets, where the algorithm has one.
@@ -67,6 +69,7 @@ impl<C: Congestion> Tcb<C> {
             srtt: self.rtt.smoothed(),
             rttvar: self.rtt.deviation(),
             min_rtt: self.rtt.least(),
+            congestion: self.cc.name(),
             cwnd: self.cc.window(),
             ssthresh: self.cc.threshold(),
             in_flight: self.pipe(),

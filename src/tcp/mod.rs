@@ -59,7 +59,7 @@ pub mod window;
 
 pub use accept::OfferError;
 pub use config::{Config, KeepAlive, Options};
-pub use congestion::{Congestion, Reno};
+pub use congestion::{Algorithm, Congestion, Reno};
 pub use error::TcpError;
 pub use info::TcpInfo;
 pub use limits::{Cookies, Limits};

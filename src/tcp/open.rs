@@ -192,6 +192,7 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn establish(&mut self, cfg: &Config, now: Instant) {
         self.state = State::Established;
         self.cc = C::new(now, self.mss);
+        self.select(now);
         self.small_end = self.snd_una;
         self.flight_end = self.snd_una;
         self.stalled_at = now;

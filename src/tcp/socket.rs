@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::accept::{Link, Listener};
 use super::config::{Config, KeepAlive, Options};
-use super::congestion::{Congestion, Reno};
+use super::congestion::{Algorithm, Congestion, Reno};
 use super::error::TcpError;
 use super::info::TcpInfo;
 use super::tcb::{State, Tcb};
@@ -341,6 +341,13 @@ impl<R, T, C> TcpSocket<R, T, C> {
     /// to the number of retransmissions.
     pub fn set_user_timeout(&mut self, after: Option<Duration>) {
         self.change(|o| o.user_timeout = after);
+    }
+
+    /// Congestion control of a connection, or of a listener's connections; `None` for the one
+    /// its type names. A connection that is under way keeps its window. Without effect where
+    /// the type is one algorithm: [`Any`](super::congestion::Any) is what can change.
+    pub fn set_congestion(&mut self, algorithm: Option<Algorithm>) {
+        self.change(|o| o.congestion = algorithm);
     }
 
     /// Time to live of its packets, 1 to 255; `None` for the default of 64.

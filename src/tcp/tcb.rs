@@ -276,6 +276,25 @@ impl<C: Congestion> Tcb<C> {
         tcb
     }
 
+    /// Sets what an application may, and the timer it needs. True if something may be sent now
+    /// that was held back.
+    pub fn set_options(&mut self, now: Instant, options: Options) -> bool {
+        let push = self.choose(&options);
+        if !self.orphan {
+            self.timers.clear(Timer::Idle);
+            self.arm_keep_alive(now);
+        }
+        self.select(now);
+        push
+    }
+
+    /// Goes on with the congestion control that the application chose.
+    pub(super) fn select(&mut self, now: Instant) {
+        if let Some(algorithm) = self.options.congestion {
+            self.cc.select(now, algorithm);
+        }
+    }
+
     fn blank(cfg: &Config, now: Instant, mss: u16) -> Self {
         let zero = SeqNum::default();
         Self {
@@ -390,17 +409,6 @@ impl<C> Tcb<C> {
     /// What the application set.
     pub fn options(&self) -> Options {
         self.options.options()
-    }
-
-    /// Sets what an application may, and the timer it needs. True if something may be sent now
-    /// that was held back.
-    pub fn set_options(&mut self, now: Instant, options: Options) -> bool {
-        let push = self.choose(&options);
-        if !self.orphan {
-            self.timers.clear(Timer::Idle);
-            self.arm_keep_alive(now);
-        }
-        push
     }
 
     /// Sets what an application may, where no time is known: `set_options` is to follow.

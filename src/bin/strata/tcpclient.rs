@@ -11,7 +11,7 @@ use netstrata::host::{Connection, Pattern};
 use netstrata::phy::{Instant, Watch};
 use netstrata::socket::Handle;
 use netstrata::socket::SocketSet;
-use netstrata::tcp::{State, TcpError};
+use netstrata::tcp::{Algorithm, State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
@@ -75,6 +75,10 @@ pub struct Args {
     /// Send short segments at once (no Nagle algorithm)
     #[arg(long)]
     nodelay: bool,
+
+    /// Congestion control of what is sent
+    #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
+    cc: Algorithm,
 }
 
 struct One {
@@ -141,6 +145,7 @@ impl Client<'_> {
             total = total.zip(size).map(|(total, size)| total + size);
             let mut socket = Connection::connecting(self.to);
             socket.set_no_delay(self.args.nodelay);
+            socket.set_congestion(Some(self.args.cc));
             let handle = session
                 .host
                 .open(socket)

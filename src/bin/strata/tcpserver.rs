@@ -10,7 +10,7 @@ use std::time::Duration;
 use netstrata::host::{CABLE_NEAR, Connection, Pattern, Phy, pump};
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, SocketSet};
-use netstrata::tcp::{State, TcpError};
+use netstrata::tcp::{Algorithm, State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
@@ -63,6 +63,10 @@ pub struct Args {
     /// Connections that may wait to be accepted, and handshakes that may be unfinished
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     backlog: u32,
+
+    /// Congestion control of what is sent
+    #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
+    cc: Algorithm,
 }
 
 /// A connection and what is done with it.
@@ -119,9 +123,11 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         args.count = args.count.or(Some(1));
     }
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), args.port);
+    let mut listener = Connection::listener(any, args.backlog as usize);
+    listener.set_congestion(Some(args.cc));
     let listener = session
         .host
-        .open(Connection::listener(any, args.backlog as usize))
+        .open(listener)
         .map_err(|e| CliError::setup(format_args!("port {}", args.port), e))?;
     let mut server = Server {
         args: &args,

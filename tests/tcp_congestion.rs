@@ -1,0 +1,162 @@
+//! Congestion control as connections have it: chosen for each of them, on a bad path in virtual
+//! time. The algorithms by themselves are tested beside them.
+#![cfg(feature = "alloc")]
+
+mod support;
+
+use core::time::Duration;
+use std::fmt::Write as _;
+
+use netstrata::Stack;
+use netstrata::iface::Ethernet;
+use netstrata::net::Ipv4;
+use netstrata::phy::{Cable, Fault, FaultConfig, Instant, cable};
+use netstrata::socket::{Handle, SlabSockets};
+use netstrata::tcp::congestion::Any;
+use netstrata::tcp::{Algorithm, RecvError, SocketOf, Tcp, TcpInfo};
+use netstrata::wire::Mac;
+use support::pair::{Counted, Pair, wires};
+use support::{EAST, Seed};
+
+type Bad = Counted<Fault<cable::End>>;
+type Host = Stack<Ethernet<Bad>, Ipv4, (Tcp<Any>,), SlabSockets>;
+type Socket = SocketOf<SlabSockets, Any>;
+
+fn host(device: Bad, n: u8) -> Host {
+    let iface = Ethernet::new(device, Mac([2, 0, 0, 0, 0, n]));
+    let ip = Ipv4::default().with(0, [192, 0, 2, n].into(), 24);
+    let tcp = Tcp::default();
+    Stack::new(iface, ip, (tcp,), SlabSockets, &mut Seed(n.into()))
+}
+
+fn info(host: &mut Host, h: Handle<Socket>) -> TcpInfo {
+    let look = |s: &Socket| s.info(&Default::default());
+    host.socket(h).look(look).unwrap().unwrap()
+}
+
+/// A server that only takes, and a client that sends without end.
+struct Flow {
+    pair: Pair<Host, Host>,
+    listener: Handle<Socket>,
+    client: Handle<Socket>,
+    server: Option<Handle<Socket>>,
+    got: u64,
+}
+
+impl Flow {
+    /// `fault` is what happens to what the client sends; the way back only takes as long.
+    fn new(cc: Option<Algorithm>, fault: FaultConfig) -> Self {
+        let (a, b) = Cable::new(1514);
+        let back = FaultConfig::new().with_delay(fault.delay);
+        let (a, b, moved) = wires(Fault::new(a, back), Fault::new(b, fault));
+        let mut pair = Pair::new(host(a, 1), host(b, 2), moved);
+        let mut listener = Socket::listener((EAST, 80).into(), 4);
+        listener.set_congestion(cc);
+        let listener = pair.a.open(listener).unwrap();
+        let mut client = Socket::connecting((EAST, 80).into());
+        client.set_congestion(cc);
+        let client = pair.b.open(client).unwrap();
+        Self {
+            pair,
+            listener,
+            client,
+            server: None,
+            got: 0,
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let Self {
+            pair,
+            listener,
+            client,
+            server,
+            got,
+        } = self;
+        let end = pair.now + time;
+        pair.run(time, |a, b, _: Instant| {
+            if server.is_none() {
+                *server = a.socket(*listener).accept();
+            }
+            if b.socket(*client).look(|s| s.writable() > 0) == Ok(true) {
+                let fill =
+                    |s: &mut Socket| while s.write_with(usize::MAX, |to| to.len()).is_ok() {};
+                b.socket(*client).with(fill).unwrap();
+            }
+            if let Some(h) = *server
+                && a.socket(h).look(|s| s.readable() > 0) == Ok(true)
+            {
+                let read = a.socket(h).with(|s| {
+                    loop {
+                        match s.read_with(|text| text.len()) {
+                            Ok(n) => *got += n as u64,
+                            Err(RecvError::Empty) => break Ok(()),
+                            Err(error) => break Err(error),
+                        }
+                    }
+                });
+                assert_eq!(read, Ok(Ok(())));
+            }
+            false
+        });
+        self.pair.now = end;
+    }
+}
+
+const PATH: FaultConfig = FaultConfig::new()
+    .with_delay(Duration::from_millis(10))
+    .with_rate(20_000_000)
+    .with_queue(50);
+
+#[test]
+fn each_connection_chooses_and_a_listener_for_its_own() {
+    for (chosen, name) in [
+        (None, "cubic"),
+        (Some(Algorithm::Reno), "reno"),
+        (Some(Algorithm::Bbr), "bbr"),
+    ] {
+        let mut flow = Flow::new(chosen, PATH);
+        flow.pass(Duration::from_millis(200));
+        let server = flow.server.expect("accepted");
+        let Pair { a, b, now, .. } = &mut flow.pair;
+        assert_eq!(info(b, flow.client).congestion, name);
+        assert_eq!(info(a, server).congestion, name);
+        // A change of mind keeps the window.
+        let before = info(b, flow.client).cwnd;
+        let change = |s: &mut Socket| s.set_congestion(Some(Algorithm::Reno));
+        b.socket(flow.client).with(change).unwrap();
+        b.poll(*now);
+        let after = info(b, flow.client);
+        assert_eq!((after.congestion, after.cwnd), ("reno", before));
+    }
+}
+
+/// Window and threshold each half second.
+fn windows(cc: Algorithm, fault: FaultConfig, steps: u32) -> String {
+    let mut flow = Flow::new(Some(cc), fault);
+    let mut text = String::new();
+    for step in 1..=steps {
+        flow.pass(Duration::from_millis(500));
+        let info = info(&mut flow.pair.b, flow.client);
+        let mss = u32::from(info.snd_mss);
+        let threshold = info.ssthresh.map_or(0, |octets| octets / mss);
+        let (window, again) = (info.cwnd / mss, info.retransmits);
+        writeln!(
+            text,
+            "{:>4} ms: window {window:>3}, threshold {threshold:>3}, {again:>3} again, {:>5} kB",
+            step * 500,
+            flow.got / 1000,
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// RFC 9438: after a loss seven tenths, then up to where the loss was along the curve.
+#[test]
+fn cubic_on_a_path_with_a_short_queue() {
+    let text = windows(Algorithm::Cubic, PATH, 16);
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("tcp__cubic_short_queue", text);
+    });
+}
