@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use netstrata::error::{Drop, TxError};
-use netstrata::iface::{Cast, Interface, Neighbor, NeighborState, Wait, neighbor};
-use netstrata::phy::{Cable, Device, TxMeta, TxToken};
+use netstrata::iface::{Cast, Hop, Interface, Neighbor, NeighborState, PacketTx, Wait, neighbor};
+use netstrata::phy::{Cable, Device, RxMeta, TxMeta, TxToken};
 use netstrata::wire::{Arp, Dump, Mac, ethertype};
 use proptest::prelude::*;
 
@@ -92,15 +92,48 @@ fn a_connection_parks_until_the_reply() {
 }
 
 #[test]
-fn three_packets_wait_and_the_oldest_goes() {
+fn packets_wait_in_order() {
     let mut h = Host::new();
-    for id in 1..=5 {
+    for id in 1..=3 {
         h.send(PEER_IP, id, Wait::Queue).unwrap();
     }
-    h.send(ip(3), 6, Wait::Queue).unwrap();
+    h.send(ip(3), 4, Wait::Queue).unwrap();
     h.reply(PEER, PEER_IP);
-    insta::assert_snapshot!("three_packets_wait_and_the_oldest_goes", h.log());
-    assert_eq!(h.up.drops, [Drop::NeighborQueue; 2]);
+    insta::assert_snapshot!("packets_wait_in_order", h.log());
+    assert_eq!(h.up.drops, []);
+}
+
+#[test]
+fn the_fragments_of_a_datagram_wait_and_the_oldest_packets_go() {
+    for (len, fit) in [(1500, 46), (576, 120), (28, 128)] {
+        let mut h = Host::new();
+        for n in 0..fit + 2 {
+            let hop = Hop {
+                link: 0,
+                to: PEER_IP.into(),
+                from: OUR_IP.into(),
+                cast: Cast::Unicast,
+            };
+            let write = |packet: &mut [u8]| {
+                packet.fill(n as u8);
+                Ok(())
+            };
+            let tx = h.eth.transmit(h.now, hop, Wait::Queue).unwrap();
+            tx.send(len, TxMeta::NONE, write).unwrap();
+        }
+        h.drain_silently();
+        h.put(&arp_frame(
+            US,
+            Arp::request((US, OUR_IP), PEER_IP).reply(PEER),
+        ));
+        h.turn();
+        let mut sent = Vec::new();
+        let mut note = |frame: &mut [u8], _: RxMeta| sent.push(frame[14]);
+        h.far.receive(h.now, usize::MAX, &mut note);
+        let newest: Vec<u8> = (2..fit as u8 + 2).collect();
+        assert_eq!(sent, newest, "{len}");
+        assert_eq!(h.up.drops, [Drop::NeighborQueue; 2], "{len}");
+    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub trait Output {
     /// cuts, and nothing is measured here.
     ///
     /// The fragments of a datagram share its fate: with [`Wait::Queue`] and a next hop not yet
-    /// resolved, those above what the neighbour entry holds are lost, and the datagram with them.
+    /// resolved, they wait together; without an allocator only one fits, and the datagram is lost.
     ///
     /// No device sees a fragmented datagram whole: a checksum asked for in `meta` is then
     /// completed in software, so whoever may exceed [`Room::payload`] does better to compute it
