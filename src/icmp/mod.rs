@@ -21,7 +21,7 @@ use crate::iface::{Cast, PacketTx};
 use crate::net::{Answer, Dest, ErrorKind, IcmpError, Ingress, Output};
 use crate::socket::{Bytes, Handle, SocketSet, Stores};
 use crate::transport::Transport;
-use crate::transport::datagram::{Sent, Why};
+use crate::transport::datagram::{Sent, Why, send_for_ready};
 use crate::transport::port::Ports;
 use crate::wire::{Icmpv4, Sum, protocol};
 
@@ -199,23 +199,10 @@ impl<S: Stores<PingSocket<Bytes<S>>>> Transport<S> for Icmp {
         out: &mut impl Output,
         budget: usize,
     ) -> usize {
-        let mut sent = self.send_large(cx, out, budget);
-        while sent < budget {
-            let Some(h) = set.next_ready() else { break };
-            match self.serve(set, h, cx, out) {
-                None => {}
-                Some(Sent::Gone | Sent::Lost(_)) => {
-                    sent += 1;
-                    set.wake(h);
-                }
-                Some(Sent::Park) => set.park(h),
-                Some(Sent::Full) => {
-                    set.wake(h);
-                    break;
-                }
-            }
-        }
-        sent
+        let large = self.send_large(cx, out, budget);
+        let left = budget.saturating_sub(large);
+        let sent = send_for_ready(set, left, |set, h| self.serve(set, h, cx, out));
+        large.saturating_add(sent)
     }
 
     fn unpark(&mut self, set: &mut S::Set) {

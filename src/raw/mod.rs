@@ -18,7 +18,7 @@ use crate::net::unreach::send_error;
 use crate::net::{Answer, ErrorKind, IcmpError, Ingress, Output};
 use crate::socket::{Bytes, Handle, SocketSet, Stores};
 use crate::transport::Transport;
-use crate::transport::datagram::{Failure, Sent, Why};
+use crate::transport::datagram::{Failure, Sent, Why, send_for_ready};
 
 /// Raw IP as a protocol of a stack.
 ///
@@ -102,23 +102,7 @@ impl<S: Stores<RawSocket<Bytes<S>>>> Transport<S> for Raw {
         out: &mut impl Output,
         budget: usize,
     ) -> usize {
-        let mut sent = 0;
-        while sent < budget {
-            let Some(h) = set.next_ready() else { break };
-            match serve(set, h, out) {
-                None => {}
-                Some(Sent::Gone | Sent::Lost(_)) => {
-                    sent += 1;
-                    set.wake(h);
-                }
-                Some(Sent::Park) => set.park(h),
-                Some(Sent::Full) => {
-                    set.wake(h);
-                    break;
-                }
-            }
-        }
-        sent
+        send_for_ready(set, budget, |set, h| serve(set, h, out))
     }
 
     fn unpark(&mut self, set: &mut S::Set) {

@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use crate::error::TxError;
 use crate::net::ErrorKind;
 use crate::socket::mailbox::PushError;
+use crate::socket::{Handle, Socket, SocketSet};
 
 /// A datagram was not taken for sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,4 +133,31 @@ impl From<Result<(), TxError>> for Sent {
             Err(TxError::Dropped) => Self::Lost(None),
         }
     }
+}
+
+/// Lets ready sockets send one packet each in turn by way of `serve`, which says `None` for one
+/// with nothing to send, until none is ready, the link is full or `budget` packets are sent.
+/// Returns how many were.
+pub(crate) fn send_for_ready<K: Socket, Set: SocketSet<K>>(
+    set: &mut Set,
+    budget: usize,
+    mut serve: impl FnMut(&mut Set, Handle<K>) -> Option<Sent>,
+) -> usize {
+    let mut sent = 0;
+    while sent < budget {
+        let Some(h) = set.next_ready() else { break };
+        match serve(set, h) {
+            None => {}
+            Some(Sent::Gone | Sent::Lost(_)) => {
+                sent += 1;
+                set.wake(h);
+            }
+            Some(Sent::Park) => set.park(h),
+            Some(Sent::Full) => {
+                set.wake(h);
+                break;
+            }
+        }
+    }
+    sent
 }

@@ -21,7 +21,7 @@ use crate::net::unreach::send_error;
 use crate::net::{Answer, Dest, ErrorKind, IcmpError, Ingress, Output};
 use crate::socket::mailbox::Meta;
 use crate::socket::{Bytes, Handle, SocketSet, Stores};
-use crate::transport::datagram::{Failure, Sent, Why};
+use crate::transport::datagram::{Failure, Sent, Why, send_for_ready};
 use crate::transport::port::Ports;
 use crate::transport::{Endpoint, Transport};
 use crate::wire::{Sum, Udp as Header, protocol};
@@ -143,23 +143,7 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
         out: &mut impl Output,
         budget: usize,
     ) -> usize {
-        let mut sent = 0;
-        while sent < budget {
-            let Some(h) = set.next_ready() else { break };
-            match self.serve(set, h, cx, out) {
-                None => {}
-                Some(Sent::Gone | Sent::Lost(_)) => {
-                    sent += 1;
-                    set.wake(h);
-                }
-                Some(Sent::Park) => set.park(h),
-                Some(Sent::Full) => {
-                    set.wake(h);
-                    break;
-                }
-            }
-        }
-        sent
+        send_for_ready(set, budget, |set, h| self.serve(set, h, cx, out))
     }
 
     fn unpark(&mut self, set: &mut S::Set) {
