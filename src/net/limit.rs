@@ -117,22 +117,6 @@ impl IcmpLimit {
 mod tests {
     use super::*;
 
-    struct Fixed;
-    impl rand_core::TryRng for Fixed {
-        type Error = core::convert::Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Ok(4)
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Ok(4)
-        }
-        fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> {
-            dst.fill(4);
-            Ok(())
-        }
-    }
-    impl rand_core::TryCryptoRng for Fixed {}
-
     fn allowed(limit: &mut IcmpLimit, from: Instant, ms: u64, dst: impl Fn(u64) -> u32) -> u64 {
         let asked = (0..ms * 100).filter(|n| {
             let now = from + Duration::from_micros(n * 10);
@@ -143,7 +127,7 @@ mod tests {
 
     #[test]
     fn one_destination_gets_its_burst_and_then_its_rate() {
-        let mut limit = IcmpLimit::new(&Secret::new(&mut Fixed));
+        let mut limit = IcmpLimit::new(&Secret::fixed());
         let n = allowed(&mut limit, Instant::ZERO, 0, |_| 1);
         assert_eq!(n, 0);
         let n = allowed(&mut limit, Instant::ZERO, 2000, |_| 1);
@@ -152,7 +136,7 @@ mod tests {
 
     #[test]
     fn all_destinations_together_get_a_thousand_a_second() {
-        let mut limit = IcmpLimit::new(&Secret::new(&mut Fixed));
+        let mut limit = IcmpLimit::new(&Secret::fixed());
         let each = Rate {
             per_second: 1_000_000,
             burst: 1000,
@@ -164,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_silence_earns_the_burst_and_no_more() {
-        let mut limit = IcmpLimit::new(&Secret::new(&mut Fixed));
+        let mut limit = IcmpLimit::new(&Secret::fixed());
         for round in 1..4 {
             let now = Instant::from_secs(round * 3600);
             let sent = (0..100).filter(|_| limit.allow(now, IpAddr::V4([1, 1, 1, 1].into())));

@@ -118,24 +118,6 @@ pub(super) fn offer(mss: u16, timestamps: Option<(u32, u32)>) -> Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::convert::Infallible;
-    use rand_core::{TryCryptoRng, TryRng};
-
-    struct Fixed;
-    impl TryRng for Fixed {
-        type Error = Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-            Ok(4)
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-            Ok(4)
-        }
-        fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
-            dst.fill(4);
-            Ok(())
-        }
-    }
-    impl TryCryptoRng for Fixed {}
 
     fn at(secs: u64) -> Instant {
         Instant::from_secs(secs)
@@ -143,7 +125,7 @@ mod tests {
 
     #[test]
     fn comes_back_within_two_epochs_and_names_the_size() {
-        let secret = Secret::new(&mut Fixed);
+        let secret = Secret::fixed();
         let (local, peer) = (([10, 0, 0, 1], 80).into(), ([10, 0, 0, 2], 5000).into());
         for (mss, named) in [
             (0, 48),
@@ -168,7 +150,7 @@ mod tests {
 
     #[test]
     fn cookies_work_at_the_epoch_of_time_itself() {
-        let secret = Secret::new(&mut Fixed);
+        let secret = Secret::fixed();
         let (local, peer) = (([10, 0, 0, 1], 80).into(), ([10, 0, 0, 2], 5000).into());
         let cookie = make(&secret, Instant::ZERO, local, peer, 0, 1460);
         let back = check(&secret, Instant::ZERO, local, peer, 0, cookie);

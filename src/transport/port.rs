@@ -96,27 +96,11 @@ fn search(
 mod tests {
     use super::*;
 
-    struct Fixed;
-    impl rand_core::TryRng for Fixed {
-        type Error = core::convert::Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Ok(4)
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Ok(4)
-        }
-        fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> {
-            dst.fill(4);
-            Ok(())
-        }
-    }
-    impl rand_core::TryCryptoRng for Fixed {}
-
     const LOCAL: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 1));
 
     fn ports(range: RangeInclusive<u16>) -> Ports {
         let mut ports = Ports::new(range);
-        ports.start(&Secret::new(&mut Fixed));
+        ports.start(&Secret::fixed());
         ports
     }
 

@@ -5,27 +5,11 @@ use crate::context::Cx;
 use crate::secret::Secret;
 use phy::RxMeta;
 
-struct Fixed;
-impl rand_core::TryRng for Fixed {
-    type Error = core::convert::Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(4)
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(4)
-    }
-    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> {
-        dst.fill(4);
-        Ok(())
-    }
-}
-impl rand_core::TryCryptoRng for Fixed {}
-
 const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 
 #[test]
 fn fragments_are_dropped_and_counted() {
-    let mut cx = Cx::new(Secret::new(&mut Fixed));
+    let mut cx = Cx::new(Secret::fixed());
     let mut net = Ipv4::default().with(0, A, 24);
     let mut packet = [0; 28];
     let header = Header {
