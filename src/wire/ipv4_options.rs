@@ -6,7 +6,7 @@
 
 use byteorder::{ByteOrder, NetworkEndian as Be};
 
-use super::WireError;
+use super::{WireError, options};
 
 /// One option. The end of the list is the end of the iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,48 +92,20 @@ impl<'a> Ipv4Options<'a> {
         }
         Ok(false)
     }
-
-    fn step(&mut self) -> Option<Result<Ipv4Option<'a>, WireError>> {
-        let (&kind, rest) = self.rest.split_first()?;
-        match kind {
-            kind::END => return None,
-            kind::NOP => {
-                self.rest = rest;
-                return Some(Ok(Ipv4Option::Nop));
-            }
-            _ => {}
-        }
-        // The length counts kind and length octets as well.
-        let len = rest.first().map(|len| usize::from(*len));
-        let body = len.filter(|len| *len >= 2).and_then(|len| {
-            let (option, after) = self.rest.split_at_checked(len)?;
-            self.rest = after;
-            option.get(2..)
-        });
-        Some(
-            body.ok_or(WireError::BadOption)
-                .map(|data| read(kind, data)),
-        )
-    }
 }
 
 impl<'a> Iterator for Ipv4Options<'a> {
     type Item = Result<Ipv4Option<'a>, WireError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let item = self.step();
-        if !matches!(item, Some(Ok(_))) {
-            self.rest = &[];
-        }
-        item
+        let option = options::step(&mut self.rest)?;
+        Some(option.map(|(kind, data)| read(kind, data)))
     }
 }
 
 impl core::iter::FusedIterator for Ipv4Options<'_> {}
 
 mod kind {
-    pub const END: u8 = 0;
-    pub const NOP: u8 = 1;
     pub const RR: u8 = 7;
     pub const TS: u8 = 68;
     pub const LSRR: u8 = 131;
@@ -147,6 +119,7 @@ fn read(kind: u8, data: &[u8]) -> Ipv4Option<'_> {
         (pointer >= 4 && addresses.len() % 4 == 0).then_some(Route { pointer, addresses })
     };
     let known = match kind {
+        options::NOP => Some(Ipv4Option::Nop),
         kind::RR => route().map(Ipv4Option::RecordRoute),
         kind::LSRR => route().map(Ipv4Option::LooseSourceRoute),
         kind::SSRR => route().map(Ipv4Option::StrictSourceRoute),

@@ -51,6 +51,7 @@ mod ip;
 mod ipv4;
 mod ipv4_options;
 mod mac;
+mod options;
 mod rewrite;
 mod tcp;
 mod tcp_option_set;

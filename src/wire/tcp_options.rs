@@ -5,11 +5,10 @@
 
 use byteorder::{ByteOrder, NetworkEndian as Be};
 
-use super::WireError;
+use super::{WireError, options};
 
 pub(super) mod kind {
-    pub const END: u8 = 0;
-    pub const NOP: u8 = 1;
+    pub use crate::wire::options::NOP;
     pub const MSS: u8 = 2;
     pub const WINDOW_SCALE: u8 = 3;
     pub const SACK_PERMITTED: u8 = 4;
@@ -82,40 +81,14 @@ impl<'a> TcpOptionIter<'a> {
     pub const fn new(options: &'a [u8]) -> Self {
         Self { rest: options }
     }
-
-    fn step(&mut self) -> Option<Result<TcpOption<'a>, WireError>> {
-        let (&kind, rest) = self.rest.split_first()?;
-        match kind {
-            kind::END => return None,
-            kind::NOP => {
-                self.rest = rest;
-                return Some(Ok(TcpOption::Nop));
-            }
-            _ => {}
-        }
-        // The length counts kind and length octets as well.
-        let len = rest.first().map(|len| usize::from(*len));
-        let body = len.filter(|len| *len >= 2).and_then(|len| {
-            let (option, after) = self.rest.split_at_checked(len)?;
-            self.rest = after;
-            option.get(2..)
-        });
-        Some(
-            body.ok_or(WireError::BadOption)
-                .map(|data| read(kind, data)),
-        )
-    }
 }
 
 impl<'a> Iterator for TcpOptionIter<'a> {
     type Item = Result<TcpOption<'a>, WireError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let item = self.step();
-        if !matches!(item, Some(Ok(_))) {
-            self.rest = &[];
-        }
-        item
+        let option = options::step(&mut self.rest)?;
+        Some(option.map(|(kind, data)| read(kind, data)))
     }
 }
 
@@ -123,6 +96,7 @@ impl core::iter::FusedIterator for TcpOptionIter<'_> {}
 
 fn read(kind: u8, data: &[u8]) -> TcpOption<'_> {
     let known = match (kind, data) {
+        (kind::NOP, []) => Some(TcpOption::Nop),
         (kind::MSS, [a, b]) => Some(TcpOption::Mss(u16::from_be_bytes([*a, *b]))),
         (kind::WINDOW_SCALE, [shift]) => Some(TcpOption::WindowScale(*shift)),
         (kind::SACK_PERMITTED, []) => Some(TcpOption::SackPermitted),
