@@ -64,7 +64,8 @@ impl<R: RecvBuf + ReadBuf, T, C: Congestion> TcpSocket<R, T, C> {
     }
 
     /// Copies out what has come, as much as fits. `Ok(0)` is the end: the peer sends no more
-    /// (or `into` is empty).
+    /// (or `into` is empty). There is news of a socket once for all that came since the last
+    /// news, the end included: read until [`RecvError::Empty`] or the end before waiting.
     ///
     /// # Errors
     /// See [`RecvError`]. What came before a failure is read before it is told.
