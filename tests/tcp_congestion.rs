@@ -160,3 +160,20 @@ fn cubic_on_a_path_with_a_short_queue() {
         insta::assert_snapshot!("tcp__cubic_short_queue", text);
     });
 }
+
+/// What one loss in a hundred leaves of the rate, in octets of eight seconds.
+fn goodput(cc: Algorithm) -> u64 {
+    let mut flow = Flow::new(Some(cc), PATH.with_loss(10_000));
+    flow.pass(Duration::from_secs(8));
+    println!("{cc}: {} octets", flow.got);
+    flow.got
+}
+
+/// BBR takes a loss now and then for no sign of congestion; the others do.
+#[test]
+fn bbr_keeps_the_rate_where_one_in_a_hundred_is_lost() {
+    let [reno, cubic, bbr] = [Algorithm::Reno, Algorithm::Cubic, Algorithm::Bbr].map(goodput);
+    // At such windows CUBIC grows as Reno does (RFC 9438 §4.3).
+    assert!(cubic > reno / 4 * 3, "cubic {cubic} reno {reno}");
+    assert!(bbr > 2 * reno, "bbr {bbr} reno {reno}");
+}

@@ -93,7 +93,7 @@ impl<C: Congestion> Tcb<C> {
         echo: Option<u32>,
         tx: &mut impl SendBuf,
     ) {
-        let old_wnd = self.snd_wnd;
+        let (old_wnd, mode) = (self.snd_wnd, self.loss.mode);
         let mut delivered = if self.sack && !segment.options.sack.is_empty() {
             self.take_sack(segment)
         } else {
@@ -110,7 +110,12 @@ impl<C: Congestion> Tcb<C> {
                 self.loss.dup_octets
             };
             delivered = delivered.saturating_add(advance.saturating_sub(known));
-            self.advance(cfg, now, segment.ack, echo, tx);
+            let told = if mode == Mode::Open {
+                advance
+            } else {
+                delivered
+            };
+            self.advance(cfg, now, segment.ack, echo, told, tx);
         }
         // RFC 9293 §3.10.7.4: SND.WL1 and SND.WL2 keep old segments from updating the window.
         if segment.ack.ge(self.snd_una)
@@ -126,9 +131,36 @@ impl<C: Congestion> Tcb<C> {
             segment.is_empty() && self.snd_wnd == old_wnd
         };
         if advance == 0 && duplicate && segment.ack == self.snd_una && self.in_flight() > 0 {
-            self.on_duplicate(cfg, now, delivered);
+            delivered = self.on_duplicate(cfg, now, delivered);
         } else if reported || self.loss.mode != Mode::Open {
             self.on_report(cfg, now, delivered);
+        }
+        let told = match (mode, self.loss.mode) {
+            // Nothing was said of these before the loss was noticed.
+            (Mode::Open, Mode::Fast) => self.scoreboard.octets().max(self.loss.dup_octets),
+            (Mode::Open, _) => 0,
+            _ if advance > 0 => 0,
+            _ => delivered,
+        };
+        if told > 0 {
+            let news = self.news(now, 0, told, None);
+            self.cc.on_recovery(&news);
+        }
+    }
+
+    /// What congestion control is told of an acknowledgment.
+    #[inline]
+    fn news(&self, now: Instant, acked: u32, delivered: u32, rtt: Option<Duration>) -> Ack {
+        Ack {
+            now,
+            acked,
+            delivered,
+            in_flight: self.max_flight,
+            pipe: self.pipe(),
+            rtt,
+            delivery_rate: None,
+            app_limited: !self.cwnd_limited,
+            paced: false,
         }
     }
 
@@ -153,7 +185,8 @@ impl<C: Congestion> Tcb<C> {
         }
     }
 
-    /// SND.UNA moves to `ack`.
+    /// SND.UNA moves to `ack`; `delivered` octets arrived of which congestion control was not
+    /// told.
     #[inline]
     pub(super) fn advance(
         &mut self,
@@ -161,6 +194,7 @@ impl<C: Congestion> Tcb<C> {
         now: Instant,
         ack: SeqNum,
         echo: Option<u32>,
+        delivered: u32,
         tx: &mut impl SendBuf,
     ) {
         let flight = self.in_flight();
@@ -178,19 +212,16 @@ impl<C: Congestion> Tcb<C> {
         self.retries = 0;
         let mode = self.loss.mode;
         self.recovery_advance(acked);
-        if mode != Mode::Fast {
-            let limited = self.cwnd_limited || mode == Mode::Timeout;
-            self.cc.on_ack(&Ack {
-                now,
-                acked,
-                delivered: acked,
-                in_flight: self.max_flight.max(flight),
-                pipe: self.pipe(),
-                rtt,
-                delivery_rate: None,
-                app_limited: !limited,
-                paced: false,
-            });
+        let mut news = self.news(now, acked, delivered, rtt);
+        news.in_flight = news.in_flight.max(flight);
+        if mode == Mode::Fast {
+            self.cc.on_recovery(&news);
+        } else {
+            news.app_limited &= mode != Mode::Timeout;
+            self.cc.on_ack(&news);
+        }
+        if mode != Mode::Open && self.loss.mode == Mode::Open {
+            self.cc.on_recovered(now);
         }
         // RFC 6298 §5.2, §5.3.
         if ack == self.snd_nxt {

@@ -111,7 +111,7 @@ impl<C: Congestion> Tcb<C> {
         self.heard(cfg, now);
         let mut effects = Effects::default();
         if advance > 0 {
-            self.advance(cfg, now, segment.ack, echo, tx);
+            self.advance(cfg, now, segment.ack, echo, advance, tx);
             effects.news = true;
         }
         // It is the latest there is, so its window counts (RFC 9293 §3.10.7.4, fifth).

@@ -117,7 +117,8 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// A duplicate acknowledgment; it says that `delivered` octets arrived, where it can.
-    pub(super) fn on_duplicate(&mut self, cfg: &Config, now: Instant, delivered: u32) {
+    /// Returns how many it stands for.
+    pub(super) fn on_duplicate(&mut self, cfg: &Config, now: Instant, delivered: u32) -> u32 {
         let mss = u32::from(self.mss);
         if self.loss.dup_acks == 0 && self.loss.mode == Mode::Open {
             self.loss.recover = self.snd_nxt;
@@ -137,6 +138,7 @@ impl<C: Congestion> Tcb<C> {
         } else {
             self.on_report(cfg, now, delivered);
         }
+        delivered
     }
 
     /// `delivered` octets are known to have arrived, some of them perhaps by SACK.

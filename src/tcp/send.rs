@@ -115,8 +115,8 @@ impl<C: Congestion> Tcb<C> {
     fn allowance(&self) -> u32 {
         let left = self.cc.window().saturating_sub(self.pipe());
         match self.loss.mode {
-            Mode::Fast => left.min(self.loss.credit),
-            Mode::Open | Mode::Timeout => left,
+            Mode::Fast if !self.cc.owns_recovery() => left.min(self.loss.credit),
+            Mode::Open | Mode::Fast | Mode::Timeout => left,
         }
     }
 

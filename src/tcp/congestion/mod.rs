@@ -162,7 +162,8 @@ pub trait Congestion: Debug + Clone {
     }
     /// New octets were acknowledged outside fast recovery.
     fn on_ack(&mut self, ack: &Ack);
-    /// New octets arrived during fast recovery; perhaps none were acknowledged cumulatively.
+    /// New octets arrived during fast recovery, or during recovery from a timeout without being
+    /// acknowledged cumulatively.
     fn on_recovery(&mut self, ack: &Ack) {
         let _ = ack;
     }
