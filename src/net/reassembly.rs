@@ -43,8 +43,8 @@ impl Default for ReassemblyLimits {
     }
 }
 
-/// What fragments of one datagram have in common; source first, so that those of one source
-/// are neighbours in the map.
+/// What fragments of one datagram have in common: source, destination, protocol,
+/// identification.
 type Key = (Ipv4Addr, Ipv4Addr, u8, u16);
 
 /// Reports of expired datagrams that may wait to be sent.
@@ -57,6 +57,8 @@ pub(crate) struct Reassembly {
     partial: BTreeMap<Key, Partial>,
     /// Keys by the number of their arrival: oldest first.
     ages: BTreeMap<u64, Key>,
+    /// The same by source, and oldest first of each.
+    turns: BTreeMap<(Ipv4Addr, u64), Key>,
     arrivals: u64,
     /// Octets held: for all, and for each source that has any.
     held: usize,
@@ -72,6 +74,7 @@ impl Reassembly {
             limits: ReassemblyLimits::default(),
             partial: BTreeMap::new(),
             ages: BTreeMap::new(),
+            turns: BTreeMap::new(),
             arrivals: 0,
             held: 0,
             sources: BTreeMap::new(),
@@ -111,6 +114,7 @@ impl Reassembly {
             self.arrivals = self.arrivals.wrapping_add(1);
             let partial = Partial::new(self.arrivals, now + self.limits.timeout, unicast);
             self.ages.insert(self.arrivals, key);
+            self.turns.insert((key.0, self.arrivals), key);
             self.charge(key.0, partial.charge());
             self.partial.insert(key, partial);
         }
@@ -159,6 +163,7 @@ impl Reassembly {
     fn remove(&mut self, key: &Key) -> Option<Partial> {
         let partial = self.partial.remove(key)?;
         self.ages.remove(&partial.arrival);
+        self.turns.remove(&(key.0, partial.arrival));
         self.release(key.0, partial.charge());
         Some(partial)
     }
@@ -167,13 +172,8 @@ impl Reassembly {
     fn make_room(&mut self, spare: &Key, drop: &mut impl FnMut(Drop)) {
         let src = spare.0;
         while self.sources.get(&src).copied().unwrap_or(0) > self.limits.per_source {
-            let range = (src, Ipv4Addr::UNSPECIFIED, 0, 0)..=(src, Ipv4Addr::BROADCAST, 255, !0);
-            let oldest = self
-                .partial
-                .range(range)
-                .filter(|(key, _)| *key != spare)
-                .min_by_key(|(_, partial)| partial.arrival)
-                .map(|(key, _)| *key);
+            let turns = self.turns.range((src, 0)..=(src, u64::MAX));
+            let oldest = turns.map(|(_, key)| *key).find(|key| key != spare);
             let Some(oldest) = oldest else { break };
             self.evict(&oldest, drop);
         }
