@@ -30,8 +30,9 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg=fuzzing"
 # A target directory of its own: other flags, other artefacts.
 target_dir=${CARGO_TARGET_DIR:-$PWD/../../target}/fuzz
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
+log=$logs/build
 if ! cargo build --quiet --release --locked --target "$host" --target-dir "$target_dir" 2>"$log"; then
   cat "$log"
   # libFuzzer that does not build is the machine's business; targets that do not are ours.
@@ -39,16 +40,25 @@ if ! cargo build --quiet --release --locked --target "$host" --target-dir "$targ
   exit 1
 fi
 
+# All at once: each is one thread.
+declare -A pid
 for target in $targets; do
   mkdir -p "corpus/$target" "artifacts/$target"
-  echo "== fuzz $target: $runs inputs or $seconds s"
-  if ! "$target_dir/$host/release/$target" "corpus/$target" -runs=$runs -max_total_time="$seconds" \
-    -max_len=3000 -len_control=0 -timeout=10 -rss_limit_mb=1024 -artifact_prefix="artifacts/$target/" \
-    -print_final_stats=1 >"$log" 2>&1; then
-    tail -60 "$log"
-    echo "fuzz: $target failed; the input is in ci/fuzz/artifacts/$target"
-    exit 1
-  fi
-  grep -E '^(Done|stat::(number_of_executed_units|peak_rss_mb))|cov:' "$log" | tail -4
+  "$target_dir/$host/release/$target" "corpus/$target" -runs=$runs -max_total_time="$seconds" \
+    -max_len=3000 -len_control=0 -timeout=10 -rss_limit_mb=1024 \
+    -artifact_prefix="artifacts/$target/" -print_final_stats=1 >"$logs/$target" 2>&1 &
+  pid[$target]=$!
 done
+failed=0
+for target in $targets; do
+  echo "== fuzz $target: $runs inputs or $seconds s"
+  if wait "${pid[$target]}"; then
+    grep -E '^(Done|stat::(number_of_executed_units|peak_rss_mb))|cov:' "$logs/$target" | tail -4
+  else
+    tail -60 "$logs/$target"
+    echo "fuzz: $target failed; the input is in ci/fuzz/artifacts/$target"
+    failed=1
+  fi
+done
+[ $failed = 0 ] || exit 1
 echo "fuzz: clean"

@@ -28,7 +28,9 @@ pub const HANG: Duration = Duration::from_secs(60);
 macro_rules! skip {
     ($($why:tt)*) => {{
         // One write, so that lines of tests that run at once stay whole.
-        let line = format!("skipped: {}: {}\n", module_path!(), format!($($why)*));
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or(module_path!());
+        let line = format!("skipped: {test}: {}\n", format!($($why)*));
         let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
         return;
     }};
