@@ -177,3 +177,24 @@ fn bbr_keeps_the_rate_where_one_in_a_hundred_is_lost() {
     assert!(cubic > reno / 4 * 3, "cubic {cubic} reno {reno}");
     assert!(bbr > 2 * reno, "bbr {bbr} reno {reno}");
 }
+
+/// A pace leaves no queue standing, which a window fills; and losses are rare.
+#[test]
+fn bbr_keeps_the_queue_short() {
+    let run = |cc| {
+        let mut flow = Flow::new(Some(cc), PATH);
+        flow.pass(Duration::from_secs(8));
+        let info = info(&mut flow.pair.b, flow.client);
+        println!("{cc}: {} octets, {info:?}", flow.got);
+        (flow.got, info)
+    };
+    let ((filled, window), (got, pace)) = (run(Algorithm::Cubic), run(Algorithm::Bbr));
+    assert_eq!((window.pacing_rate, window.delivery_rate), (None, None));
+    assert!(got > filled / 10 * 9, "bbr {got} cubic {filled}");
+    assert!(pace.srtt < window.srtt, "{pace:?}");
+    // 20 Mbit/s on the link are a little less in octets of text.
+    for rate in [pace.pacing_rate, pace.delivery_rate] {
+        let share = rate.unwrap() / 25_000;
+        assert!((60..150).contains(&share), "{share} % of the link");
+    }
+}

@@ -95,7 +95,7 @@ impl<C: Congestion> Tcb<C> {
     ) {
         let (old_wnd, mode) = (self.snd_wnd, self.loss.mode);
         let mut delivered = if self.sack && !segment.options.sack.is_empty() {
-            self.take_sack(segment)
+            self.take_sack(now, segment)
         } else {
             0
         };
@@ -150,7 +150,9 @@ impl<C: Congestion> Tcb<C> {
 
     /// What congestion control is told of an acknowledgment.
     #[inline]
-    fn news(&self, now: Instant, acked: u32, delivered: u32, rtt: Option<Duration>) -> Ack {
+    fn news(&mut self, now: Instant, acked: u32, delivered: u32, rtt: Option<Duration>) -> Ack {
+        let least = self.rtt.least();
+        let sample = self.cc.gauge_mut().and_then(|gauge| gauge.sample(least));
         Ack {
             now,
             acked,
@@ -158,9 +160,9 @@ impl<C: Congestion> Tcb<C> {
             in_flight: self.max_flight,
             pipe: self.pipe(),
             rtt,
-            delivery_rate: None,
+            delivery_rate: sample,
             app_limited: !self.cwnd_limited,
-            paced: false,
+            paced: self.pace().is_some(),
         }
     }
 
@@ -204,6 +206,7 @@ impl<C: Congestion> Tcb<C> {
         let text = acked.saturating_sub(fin);
         tx.release(text as usize);
         self.counts.acked = self.counts.acked.wrapping_add(u64::from(text));
+        self.gauge_acknowledged(now, ack);
         self.snd_una = ack;
         self.stalled_at = now;
         self.soft_error = None;

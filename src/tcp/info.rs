@@ -22,6 +22,11 @@ pub struct TcpInfo {
     pub congestion: &'static str,
     /// Congestion window, octets.
     pub cwnd: u32,
+    /// Octets per second that the peer was last seen to receive, where the congestion control
+    /// has that measured.
+    pub delivery_rate: Option<u64>,
+    /// Octets per second that text is sent at, where it is paced.
+    pub pacing_rate: Option<u64>,
     /// Slow start threshold, octets, where the algorithm has one.
     pub ssthresh: Option<u32>,
     /// Octets (with SYN and FIN) sent and neither acknowledged nor held to be lost.
@@ -71,6 +76,8 @@ impl<C: Congestion> Tcb<C> {
             min_rtt: self.rtt.least(),
             congestion: self.cc.name(),
             cwnd: self.cc.window(),
+            delivery_rate: self.cc.gauge().map(|gauge| gauge.delivery_rate()),
+            pacing_rate: self.pace(),
             ssthresh: self.cc.threshold(),
             in_flight: self.pipe(),
             unacked: self.in_flight(),

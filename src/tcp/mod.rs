@@ -39,6 +39,7 @@ pub mod error;
 pub mod info;
 pub mod limits;
 mod listen;
+mod measure;
 pub mod open;
 mod passive;
 pub mod ranges;

@@ -148,7 +148,10 @@ impl<C: Congestion> Tcb<C> {
             // RFC 6675 §5 step 4: IsLost (HighACK + 1).
             Mode::Open if edge.gt(self.snd_una) => self.enter_fast(cfg, now),
             Mode::Fast => {
-                self.loss.lost_to = self.loss.lost_to.max(edge);
+                if edge.gt(self.loss.lost_to) {
+                    self.tell_lost(now, self.loss.lost_to, edge);
+                    self.loss.lost_to = edge;
+                }
                 self.loss.credit = self.loss.credit.saturating_add(delivered);
             }
             _ => {}
@@ -181,12 +184,14 @@ impl<C: Congestion> Tcb<C> {
         } else {
             self.in_flight()
         };
-        self.cc.on_loss(now, Loss::Detected, flight);
         let first = (self.snd_una + mss).min(self.snd_nxt);
+        let edge = self.lost_edge(cfg).max(first);
+        self.tell_lost(now, self.snd_una, edge);
+        self.cc.on_loss(now, Loss::Detected, flight);
         self.loss.mode = Mode::Fast;
         self.loss.recover = self.snd_nxt;
         self.loss.high_rxt = self.snd_una;
-        self.loss.lost_to = self.lost_edge(cfg).max(first);
+        self.loss.lost_to = edge;
         self.loss.credit = mss;
     }
 
@@ -198,6 +203,11 @@ impl<C: Congestion> Tcb<C> {
             Mode::Open => Loss::Timeout,
             Mode::Fast | Mode::Timeout => Loss::Repeated,
         };
+        let from = match self.loss.mode {
+            Mode::Open => self.snd_una,
+            Mode::Fast | Mode::Timeout => self.loss.lost_to.max(self.snd_una),
+        };
+        self.tell_lost(now, from, self.snd_nxt);
         self.cc.on_loss(now, loss, self.in_flight());
         self.resend_all();
     }

@@ -12,6 +12,7 @@ use super::seq::SeqNum;
 use super::tcb::Tcb;
 use crate::socket::gaps::Gaps;
 use crate::wire::SackBlocks;
+use phy::Instant;
 
 /// What came out of order, and what to report of it.
 #[derive(Debug, Default)]
@@ -49,16 +50,25 @@ impl Scoreboard {
 impl<C: Congestion> Tcb<C> {
     /// Takes the blocks of a segment; returns how many octets they newly report. Blocks that are
     /// not wholly after the acknowledgment and before SND.NXT report duplicates, or nonsense.
-    pub(super) fn take_sack(&mut self, segment: &Segment<'_>) -> u32 {
+    pub(super) fn take_sack(&mut self, now: Instant, segment: &Segment<'_>) -> u32 {
         let floor = segment.ack.max(self.snd_una);
         let before = self.scoreboard.octets();
+        let mut farthest = floor;
         for (lo, hi) in segment.options.sack.iter() {
             let (lo, hi) = (SeqNum(lo), SeqNum(hi));
             if lo.gt(floor) && lo.lt(hi) && hi.le(self.snd_nxt) && lo.lt(self.snd_nxt) {
+                let known = self.scoreboard.octets();
                 self.scoreboard.ranges.insert(lo, hi, Ranges::CAPACITY);
+                if self.scoreboard.octets() > known {
+                    farthest = farthest.max(hi);
+                }
             }
         }
-        self.scoreboard.octets().saturating_sub(before)
+        let newly = self.scoreboard.octets().saturating_sub(before);
+        if newly > 0 {
+            self.gauge_reported(now, farthest, newly);
+        }
+        newly
     }
 
     /// The blocks to report: a duplicate first (RFC 2883 §4), then the range that changed last

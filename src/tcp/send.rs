@@ -28,7 +28,7 @@ impl<C: Congestion> Tcb<C> {
         now: Instant,
         rx: &impl RecvBuf,
         tx: &impl SendBuf,
-        room: Room,
+        mut room: Room,
     ) -> Option<Plan> {
         match self.state {
             State::Closed | State::Listen | State::TimeWait => return None,
@@ -37,6 +37,8 @@ impl<C: Congestion> Tcb<C> {
         }
         if self.state.sends() {
             self.fit(cfg, now, room);
+        }
+        if self.state.sends() && self.keeps_pace(now, &mut room, tx) {
             if let Some(lost) = self.next_lost() {
                 let plan = self.repeated(now, rx, tx, room, lost, false);
                 if plan.is_some() {
@@ -172,6 +174,7 @@ impl<C: Congestion> Tcb<C> {
         let unsent = u32::try_from(queued).unwrap_or(u32::MAX);
         if unsent == 0 {
             self.push_due = false;
+            self.gauge_starved();
             if !self.fin_queued {
                 return None;
             }
@@ -285,6 +288,7 @@ impl<C: Congestion> Tcb<C> {
         }
         self.syn_due &= !plan.flags.syn();
         let end = plan.seq + len;
+        self.gauge_sent(now, plan.seq, end);
         if end.gt(self.snd_nxt) {
             self.sent_new(now, plan, end);
         } else {

@@ -295,6 +295,19 @@ impl<C: Congestion> Tcb<C> {
         }
     }
 
+    /// The nearest deadline: call `on_timer` then.
+    #[inline]
+    pub fn deadline(&self) -> Option<Instant> {
+        let timer = self.timers.nearest();
+        match self.cc.gauge() {
+            Some(gauge) if gauge.waiting && self.state.sends() => {
+                let pace = gauge.pacer.deadline();
+                Some(timer.map_or(pace, |at| at.min(pace)))
+            }
+            _ => timer,
+        }
+    }
+
     fn blank(cfg: &Config, now: Instant, mss: u16) -> Self {
         let zero = SeqNum::default();
         Self {
@@ -358,12 +371,6 @@ impl<C> Tcb<C> {
     #[inline]
     pub const fn state(&self) -> State {
         self.state
-    }
-
-    /// The nearest deadline: call `on_timer` then.
-    #[inline]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.timers.nearest()
     }
 
     /// Would text written now be sent, now or once the connection is open?

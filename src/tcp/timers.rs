@@ -126,6 +126,9 @@ impl<C: Congestion> Tcb<C> {
         if self.timers.expired(Timer::Ack, now) {
             self.ack_due(cfg);
         }
+        if let Some(gauge) = self.cc.gauge_mut() {
+            gauge.waiting &= !gauge.pacer.ready(now);
+        }
         if self.timers.expired(Timer::Trim, now) {
             self.trim(cfg, now, rx, tx);
         }
@@ -256,6 +259,11 @@ impl<C: Congestion> Tcb<C> {
         self.reassembly.gaps.trim();
         if self.reassembly.gaps.is_empty() {
             rx.trim();
+        }
+        if self.in_flight() == 0
+            && let Some(gauge) = self.cc.gauge_mut()
+        {
+            gauge.trim();
         }
         if tx.queued() == 0 {
             tx.trim();

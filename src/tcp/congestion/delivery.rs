@@ -131,6 +131,12 @@ impl Delivery {
         }
     }
 
+    /// `octets` of which no stamp is left arrived at `now`.
+    pub fn count(&mut self, now: Instant, octets: u32) {
+        self.delivered = self.delivered.wrapping_add(u64::from(octets));
+        self.delivered_at = micros(now);
+    }
+
     /// `octets` that were sent under `stamp` are held to be lost.
     pub fn on_lost(&mut self, now: Instant, octets: u32, stamp: &Stamp) -> Lost {
         self.lost = self.lost.wrapping_add(u64::from(octets));

@@ -9,6 +9,7 @@ use std::vec::Vec;
 
 use super::harness::{Rx, Tx};
 use crate::socket::RecvBuf;
+use crate::tcp::congestion::Any;
 use crate::tcp::*;
 use crate::wire::{OptionBytes, TcpFlags, TcpOptions};
 use phy::Instant;
@@ -35,6 +36,7 @@ struct Side {
     sack: bool,
     scaling: bool,
     no_delay: bool,
+    congestion: Algorithm,
     iss: u32,
     /// Reads at most so many octets at a time, every few milliseconds.
     read: usize,
@@ -54,7 +56,7 @@ struct Packet {
 struct End {
     side: Side,
     cfg: Config,
-    tcb: Tcb<Reno>,
+    tcb: Tcb<Any>,
     rx: Rx,
     tx: Tx,
     gone: bool,
@@ -101,6 +103,7 @@ impl End {
         let mut tcb = Tcb::connect(&cfg, now, iss, side.iss ^ 0x5555, mss, rx.capacity());
         let options = Options {
             no_delay: side.no_delay,
+            congestion: Some(side.congestion),
             ..Options::default()
         };
         tcb.set_options(now, options);
@@ -312,8 +315,9 @@ fn side() -> impl Strategy<Value = Side> {
         0usize..40_000,
     );
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (sizes, paths, flags, any::<u32>(), 200usize..30_000).prop_map(
-        |((write, buffer), (mss, gso), flags, iss, read)| Side {
+    let rest = (prop::sample::select(&Algorithm::ALL), any::<u32>());
+    (sizes, paths, flags, rest, 200usize..30_000).prop_map(
+        |((write, buffer), (mss, gso), flags, (congestion, iss), read)| Side {
             write,
             buffer,
             mss,
@@ -322,6 +326,7 @@ fn side() -> impl Strategy<Value = Side> {
             sack: flags.1,
             scaling: flags.2,
             no_delay: flags.3,
+            congestion,
             iss,
             read,
         },

@@ -344,5 +344,7 @@ fn back_after_a_timeout() {
 #[test]
 fn state_is_small() {
     assert!(size_of::<Cubic>() <= 136, "{}", size_of::<Cubic>());
-    assert!(size_of::<Bbr>() < 200, "{}", size_of::<Bbr>());
+    // Without an allocator the stamps are part of it.
+    let most = if cfg!(feature = "alloc") { 320 } else { 448 };
+    assert!(size_of::<Bbr>() <= most, "{}", size_of::<Bbr>());
 }
