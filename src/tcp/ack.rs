@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::config::Config;
 use super::congestion::{Ack, Congestion};
+use super::rack::Tail;
 use super::recovery::Mode;
 use super::rtt::micros;
 use super::segment::{Effects, Plan, Segment, timestamp};
@@ -130,10 +131,15 @@ impl<C: Congestion> Tcb<C> {
         } else {
             segment.is_empty() && self.snd_wnd == old_wnd
         };
+        if matches!(self.loss.tail, Tail::New | Tail::Again) {
+            let bare = segment.is_empty() && segment.options.sack.is_empty();
+            self.probe_answered(now, segment, bare && advance == 0);
+        }
+        let threshold = self.dup_threshold(cfg, self.unsent(tx) > 0);
         if advance == 0 && duplicate && segment.ack == self.snd_una && self.in_flight() > 0 {
-            delivered = self.on_duplicate(cfg, now, delivered);
+            delivered = self.on_duplicate(threshold, now, delivered);
         } else if reported || self.loss.mode != Mode::Open {
-            self.on_report(cfg, now, delivered);
+            self.on_report(threshold, now, delivered);
         }
         let told = match (mode, self.loss.mode) {
             // Nothing was said of these before the loss was noticed.

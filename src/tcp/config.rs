@@ -53,6 +53,8 @@ pub struct Config {
     pub retries: u8,
     /// As `retries`, once the application has let go of the connection.
     pub orphan_retries: u8,
+    /// Send tail loss probes (RFC 8985 §7), where the peer takes SACK.
+    pub tail_probes: bool,
     /// Duplicate acknowledgments that mean a loss (RFC 5681 §3.2).
     pub dup_threshold: u8,
 
@@ -103,6 +105,7 @@ impl Default for Config {
             synack_retries: 5,
             retries: 15,
             orphan_retries: 8,
+            tail_probes: true,
             dup_threshold: 3,
             quick_acks: 16,
             ack_delay_min: Duration::from_millis(40),

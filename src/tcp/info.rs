@@ -83,7 +83,7 @@ impl<C: Congestion> Tcb<C> {
             unacked: self.in_flight(),
             sacked: self.scoreboard.octets(),
             retries: self.retries.max(self.probes),
-            retransmits: self.counts.retransmits,
+            retransmits: self.retransmits,
             snd_mss: self.mss,
             rcv_mss: self.ack.rcv_mss,
             adv_mss: self.adv_mss,

@@ -42,6 +42,7 @@ mod listen;
 mod measure;
 pub mod open;
 mod passive;
+pub mod rack;
 pub mod ranges;
 pub mod receive;
 pub mod recovery;

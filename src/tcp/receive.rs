@@ -8,6 +8,7 @@ use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::rack::Tail;
 use super::recovery::Mode;
 use super::segment::{Effects, Gone, Plan, Segment, reset_for};
 use super::seq::SeqNum;
@@ -83,6 +84,7 @@ impl<C: Congestion> Tcb<C> {
             && segment.seq == self.rcv_nxt
             && self.loss.mode == Mode::Open
             && self.loss.dup_acks == 0
+            && matches!(self.loss.tail, Tail::No | Tail::Armed)
             && self.reassembly.gaps.is_empty()
             && segment.options.sack.is_empty()
             && self.scoreboard.ranges.is_empty()

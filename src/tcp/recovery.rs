@@ -8,6 +8,7 @@
 
 use super::config::Config;
 use super::congestion::{Congestion, Loss};
+use super::rack::Tail;
 use super::seq::SeqNum;
 use super::tcb::Tcb;
 use phy::Instant;
@@ -40,6 +41,11 @@ pub struct Recovery {
     pub(super) lost_to: SeqNum,
     /// Octets before this were retransmitted in this loss event, or need not be.
     pub(super) high_rxt: SeqNum,
+    /// SND.NXT at the last retransmission, outside recovery at the tail loss probe: what is
+    /// beyond was sent after it.
+    pub(super) sent_before: SeqNum,
+    /// The tail loss probe.
+    pub(super) tail: Tail,
     /// Octets that may be sent in fast recovery: as many as left the network (the conservation
     /// bound of RFC 6937 §3), so that no acknowledgment causes a burst.
     pub(super) credit: u32,
@@ -116,9 +122,21 @@ impl<C: Congestion> Tcb<C> {
         };
     }
 
+    /// Duplicates that mean a loss: three, or fewer where so few segments are out, and none can
+    /// follow, that three would never come (early retransmit, RFC 5827 §2).
+    pub(super) fn dup_threshold(&self, cfg: &Config, more: bool) -> u32 {
+        let usual = u32::from(cfg.dup_threshold.max(1));
+        let segments = self.in_flight().div_ceil(u32::from(self.mss.max(1)));
+        if more || segments > usual {
+            usual
+        } else {
+            usual.min(segments.saturating_sub(1)).max(1)
+        }
+    }
+
     /// A duplicate acknowledgment; it says that `delivered` octets arrived, where it can.
     /// Returns how many it stands for.
-    pub(super) fn on_duplicate(&mut self, cfg: &Config, now: Instant, delivered: u32) -> u32 {
+    pub(super) fn on_duplicate(&mut self, threshold: u32, now: Instant, delivered: u32) -> u32 {
         let mss = u32::from(self.mss);
         if self.loss.dup_acks == 0 && self.loss.mode == Mode::Open {
             self.loss.recover = self.snd_nxt;
@@ -133,23 +151,35 @@ impl<C: Congestion> Tcb<C> {
             self.loss.dup_octets = octets;
         }
         // RFC 5681 §3.2: the third duplicate.
-        if self.loss.mode == Mode::Open && self.loss.dup_acks >= cfg.dup_threshold.max(1) {
-            self.enter_fast(cfg, now);
+        if self.loss.mode == Mode::Open && u32::from(self.loss.dup_acks) >= threshold {
+            self.enter_fast(threshold, now);
         } else {
-            self.on_report(cfg, now, delivered);
+            self.on_report(threshold, now, delivered);
         }
         delivered
     }
 
     /// `delivered` octets are known to have arrived, some of them perhaps by SACK.
-    pub(super) fn on_report(&mut self, cfg: &Config, now: Instant, delivered: u32) {
-        let edge = self.lost_edge(cfg);
+    pub(super) fn on_report(&mut self, threshold: u32, now: Instant, delivered: u32) {
+        let edge = self.lost_edge(threshold);
         match self.loss.mode {
             // RFC 6675 §5 step 4: IsLost (HighACK + 1).
-            Mode::Open if edge.gt(self.snd_una) => self.enter_fast(cfg, now),
+            Mode::Open if edge.gt(self.snd_una) => self.enter_fast(threshold, now),
             Mode::Fast => {
+                // What was sent since is the next loss event's: retransmitted now, it would
+                // be again then.
+                let edge = edge.min(self.loss.recover);
                 if edge.gt(self.loss.lost_to) {
                     self.tell_lost(now, self.loss.lost_to, edge);
+                    self.loss.lost_to = edge;
+                }
+                if self.retransmission_lost(threshold) {
+                    // Another loss event.
+                    let edge = self.lost_edge(threshold);
+                    self.tell_lost(now, self.snd_una, edge);
+                    self.cc.on_loss(now, Loss::Detected, self.pipe());
+                    self.loss.recover = self.snd_nxt;
+                    self.loss.high_rxt = self.snd_una;
                     self.loss.lost_to = edge;
                 }
                 self.loss.credit = self.loss.credit.saturating_add(delivered);
@@ -159,25 +189,38 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// Octets before this are lost by what the peer reported (RFC 6675 §4 IsLost): three ranges,
-    /// or more than two segments' octets, were reported behind them.
-    fn lost_edge(&self, cfg: &Config) -> SeqNum {
-        let threshold = u32::from(cfg.dup_threshold.max(1));
+    /// or more than two segments' octets, or a tail loss probe, were reported behind them.
+    fn lost_edge(&self, threshold: u32) -> SeqNum {
         let enough = u32::from(self.mss).saturating_mul(threshold.saturating_sub(1));
+        let reported = self.probe_reported();
         let (mut octets, mut count) = (0_u32, 0_u32);
         for (lo, hi) in self.scoreboard.ranges.as_slice().iter().rev() {
             octets = octets.saturating_add(hi.since(*lo));
             count = count.saturating_add(1);
-            if octets > enough || count >= threshold {
+            if octets > enough || count >= threshold || reported {
                 return *lo;
             }
         }
         self.snd_una
     }
 
+    /// Was so much reported that was sent after the last retransmission that this one, and all
+    /// before it, should have arrived?
+    fn retransmission_lost(&self, threshold: u32) -> bool {
+        let Some(&(_, highest)) = self.scoreboard.ranges.as_slice().last() else {
+            return false;
+        };
+        let since = self.loss.sent_before;
+        let repeated = self.loss.high_rxt.gt(self.snd_una) && highest.gt(since);
+        let enough = u32::from(self.mss).saturating_mul(threshold.saturating_sub(1));
+        repeated && self.scoreboard.ranges.octets_in(since, highest) > enough
+    }
+
     /// A loss was noticed by what the peer said (RFC 5681 §3.2 steps 2 and 3, RFC 6675 §5 step
     /// 4): the window is halved, the first segment goes out at once.
-    fn enter_fast(&mut self, cfg: &Config, now: Instant) {
+    fn enter_fast(&mut self, threshold: u32, now: Instant) {
         let mss = u32::from(self.mss);
+        let edge = self.lost_edge(threshold);
         // Without what limited transmit added (RFC 5681 §3.2 step 2).
         let flight = if self.loss.dup_acks > 0 {
             self.loss.recover.saturating_since(self.snd_una)
@@ -185,10 +228,11 @@ impl<C: Congestion> Tcb<C> {
             self.in_flight()
         };
         let first = (self.snd_una + mss).min(self.snd_nxt);
-        let edge = self.lost_edge(cfg).max(first);
+        let edge = edge.max(first);
         self.tell_lost(now, self.snd_una, edge);
         self.cc.on_loss(now, Loss::Detected, flight);
         self.loss.mode = Mode::Fast;
+        self.loss.tail = Tail::No;
         self.loss.recover = self.snd_nxt;
         self.loss.high_rxt = self.snd_una;
         self.loss.lost_to = edge;
@@ -243,6 +287,7 @@ impl<C: Congestion> Tcb<C> {
         }
         let (_, highest) = *self.scoreboard.ranges.as_slice().last()?;
         let from = self.loss.high_rxt.max(self.snd_una);
-        self.scoreboard.ranges.gap(from, highest)
+        let to = highest.min(self.loss.recover);
+        self.scoreboard.ranges.gap(from, to)
     }
 }

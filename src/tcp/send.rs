@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
+use super::rack::Tail;
 use super::recovery::Mode;
 use super::segment::{Plan, Room, timestamp};
 use super::seq::SeqNum;
@@ -49,6 +50,10 @@ impl<C: Congestion> Tcb<C> {
             if plan.is_some() {
                 return plan;
             }
+            if self.loss.tail == Tail::Due {
+                let tail = self.tail(u32::from(self.mss));
+                return self.repeated(now, rx, tx, Room { gso: 0, ..room }, tail, false);
+            }
             if let Some(doubtful) = self.next_doubtful() {
                 let plan = self.repeated(now, rx, tx, room, doubtful, true);
                 if plan.is_some() {
@@ -76,6 +81,7 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn has_work(&self, tx: &impl SendBuf) -> bool {
         self.syn_due
             || self.probe_due
+            || self.loss.tail == Tail::Due
             || self.loss.mode != Mode::Open
             || self.state.sends() && self.unsent(tx) > 0
     }
@@ -116,6 +122,10 @@ impl<C: Congestion> Tcb<C> {
     #[inline]
     fn allowance(&self) -> u32 {
         let left = self.cc.window().saturating_sub(self.pipe());
+        if self.loss.tail == Tail::Due {
+            // A probe goes beyond the window if need be (RFC 8985 §7.3).
+            return left.max(u32::from(self.mss));
+        }
         match self.loss.mode {
             Mode::Fast if !self.cc.owns_recovery() => left.min(self.loss.credit),
             Mode::Open | Mode::Fast | Mode::Timeout => left,
@@ -136,7 +146,8 @@ impl<C: Congestion> Tcb<C> {
         let mss = self.text_room(options.len());
         // The first of a loss event goes whatever the windows say: it is also what finds out
         // that a closed window has opened (RFC 9293 §3.8.6.1).
-        let first = from == self.snd_una && self.loss.high_rxt.le(self.snd_una) && !doubtful;
+        let oldest = from == self.snd_una && self.loss.high_rxt.le(self.snd_una) && !doubtful;
+        let first = oldest || self.loss.tail == Tail::Due;
         let text_to = self.snd_nxt - u32::from(self.fin_sent);
         let whole = text_to.min(to).saturating_since(from);
         let fin = self.fin_sent && to == self.snd_nxt;
@@ -209,7 +220,7 @@ impl<C: Congestion> Tcb<C> {
             let wide = len >= self.max_wnd / 2 && self.none_short();
             return len == usable && len < mss && (self.push_due || wide);
         }
-        if self.push_due {
+        if self.push_due || self.loss.tail == Tail::Due {
             return true;
         }
         fin || !self.options.cork && (self.options.no_delay || self.none_short())
@@ -289,19 +300,26 @@ impl<C: Congestion> Tcb<C> {
         self.syn_due &= !plan.flags.syn();
         let end = plan.seq + len;
         self.gauge_sent(now, plan.seq, end);
-        if end.gt(self.snd_nxt) {
+        let new = end.gt(self.snd_nxt);
+        if new {
             self.sent_new(now, plan, end);
         } else {
             let ts = timestamp(now, self.ts_offset);
             self.rtt.retransmitted(self.snd_nxt, ts);
-            self.counts.retransmits = self.counts.retransmits.wrapping_add(segments);
+            self.retransmits = self.retransmits.wrapping_add(segments);
             if self.loss.mode != Mode::Open {
                 self.loss.high_rxt = self.loss.high_rxt.max(end);
+                self.loss.sent_before = self.snd_nxt;
             }
         }
         self.loss.credit = self.loss.credit.saturating_sub(len);
+        if self.loss.tail == Tail::Due {
+            self.probe_sent(!new);
+        }
         if !self.timers.is_set(Timer::Retransmit) {
             self.arm_retransmit(cfg, now);
+        } else if new && self.loss.tail == Tail::Armed {
+            self.arm_probe(cfg, now);
         }
         self.note_flight(now, len);
     }
@@ -355,8 +373,12 @@ impl<C: Congestion> Tcb<C> {
         self.cc.on_sent(now, len, pipe);
     }
 
-    /// Starts the retransmission timer afresh, no later than the user timeout ends.
+    /// Starts the retransmission timer afresh, or that of a tail loss probe before it, no later
+    /// than the user timeout ends.
     pub(super) fn arm_retransmit(&mut self, cfg: &Config, now: Instant) {
+        if self.arm_probe(cfg, now) {
+            return;
+        }
         let at = self.rtt.rto_after(cfg, now);
         self.timers
             .set(Timer::Retransmit, self.within_user_timeout(at));
@@ -370,7 +392,7 @@ impl<C: Congestion> Tcb<C> {
         self.timers.set(Timer::Persist, at);
     }
 
-    fn within_user_timeout(&self, at: Instant) -> Instant {
+    pub(super) fn within_user_timeout(&self, at: Instant) -> Instant {
         match self.options.user_timeout() {
             Some(limit) => at.min(self.stalled_at + limit),
             None => at,

@@ -211,6 +211,8 @@ pub struct Tcb<C> {
     pub(super) reassembly: Reassembly,
     pub(super) scoreboard: Scoreboard,
     pub(super) counts: Counts,
+    /// Segments retransmitted, for [`TcpInfo`](super::TcpInfo).
+    pub(super) retransmits: u32,
 }
 
 /// Counters for [`TcpInfo`](super::TcpInfo).
@@ -220,7 +222,6 @@ pub(super) struct Counts {
     pub received: u64,
     pub segs_in: u32,
     pub segs_out: u32,
-    pub retransmits: u32,
 }
 
 impl<C: Congestion> Tcb<C> {
@@ -362,6 +363,7 @@ impl<C: Congestion> Tcb<C> {
             reassembly: Reassembly::default(),
             scoreboard: Scoreboard::default(),
             counts: Counts::default(),
+            retransmits: 0,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::rack::Tail;
 use super::segment::Effects;
 use super::tcb::{State, Tcb};
 use crate::socket::{RecvBuf, SendBuf};
@@ -107,7 +108,12 @@ impl<C: Congestion> Tcb<C> {
     ) -> Effects {
         let mut alive = Ok(());
         if self.timers.expired(Timer::Retransmit, now) {
-            alive = self.retransmit_due(cfg, now);
+            alive = if self.loss.tail == Tail::Armed && !self.user_timed_out(now) {
+                self.probe_time(cfg, now);
+                Ok(())
+            } else {
+                self.retransmit_due(cfg, now)
+            };
         }
         if alive.is_ok() && self.timers.expired(Timer::Persist, now) {
             alive = self.persist_due(cfg, now, tx);

@@ -349,8 +349,15 @@ impl Harness {
             self.now = due.max(self.now);
             let (rx, tx) = (&mut self.rx, &mut self.tx);
             let effects = self.tcb.on_timer(&self.cfg, self.now, rx, tx);
+            let ready = effects.ready;
             self.effects(effects);
+            let before = self.log.len();
             self.send();
+            let sent = self.log.get(before..).unwrap_or("").contains(" > ");
+            assert!(
+                ready || !sent,
+                "a timer did not say that there is something to send"
+            );
         }
         self.now = end;
     }

@@ -164,7 +164,11 @@ fn samples_after_retransmission() {
         +30ms
         < . 1:1 ack 2001 win 512 <TS 1200 ecr 350>
         info";
-    let accepted = || Harness::accepted(Config::default(), 1012);
+    let config = Config {
+        sack: false,
+        ..Config::default()
+    };
+    let accepted = || Harness::accepted(config.clone(), 1012);
     let text = accepted().play(script);
     let text = text + &accepted().play(&script.replace("+350ms", "+420ms"));
     snapshot!("samples_after_retransmission", text);
@@ -231,6 +235,71 @@ fn path_mtu() {
         info",
     );
     snapshot!("path_mtu", text);
+}
+
+/// Tail loss probes (RFC 8985 §7): after two round trips the last segment, if nothing is new;
+/// what it reports tells what was lost before it, without a timeout.
+#[test]
+fn tail_loss() {
+    let mut h = Harness::accepted(sack(), 1000);
+    let text = h.play(
+        "write 3000
+        # 1001 and 2001 are lost
+        +100ms
+        < . 1:1 ack 1001 win 512
+        +200ms
+        +2ms
+        +100ms
+        < . 1:1 ack 1001 win 512 <sack 2001:3001>
+        info
+        +100ms
+        < . 1:1 ack 3001 win 512
+        info",
+    );
+    snapshot!("tail_loss", text);
+}
+
+/// A probe that repairs a loss on its own is a loss all the same; one that came twice is none:
+/// the acknowledgment was lost.
+#[test]
+fn tail_probe_answered() {
+    let script = "
+        write 3000
+        +202ms
+        +100ms
+        < . 1:1 ack 3001 win 512
+        write 1000
+        +100ms
+        < . 1:1 ack 4001 win 512
+        info";
+    let text = Harness::accepted(sack(), 1000).play(script);
+    let twice = "ack 3001 win 512 <sack 2001:3001>";
+    let script = script.replace("ack 3001 win 512", twice);
+    let text = text + &Harness::accepted(sack(), 1000).play(&script);
+    snapshot!("tail_probe_answered", text);
+}
+
+/// New text is the better probe, also beyond the congestion window; a single segment waits for
+/// the peer's delayed acknowledgment as well.
+#[test]
+fn tail_probe_of_new_text() {
+    let mut h = Harness::accepted(sack(), 1000);
+    let text = h.play(
+        "write 12000
+        +202ms
+        +100ms
+        < . 1:1 ack 11001 win 512
+        info",
+    );
+    let text = text
+        + &Harness::accepted(sack(), 1000).play(
+            "< . 1:1 ack 1 win 512
+            write 10
+            +299ms
+            +1ms
+            +300ms",
+        );
+    snapshot!("tail_probe_new", text);
 }
 
 /// What came out of order is reported, the latest first, duplicates before all; it is read once
