@@ -17,17 +17,18 @@ use netstrata::icmp::{Icmp, PingSocket};
 use netstrata::iface::Ethernet;
 use netstrata::net::Ipv4;
 use netstrata::socket::{Handle, SlabSockets, SocketSet};
-use netstrata::tcp::{KeepAlive, RecvError, SocketOf, Tcp, TcpSocket};
+use netstrata::tcp::congestion::Any;
+use netstrata::tcp::{Algorithm, KeepAlive, RecvError, SocketOf, Tcp, TcpSocket};
 use netstrata::udp::{Udp, UdpSocket};
 use netstrata::wire::{self, Arp, Icmpv4, TcpFlags, ethertype, protocol};
 use netstrata::{Next, Stack};
 use peer::{ECHO, HOST, HOST_MAC, PEER, Peer};
 use phy::{Cable, Device, End, Instant, RxMeta, TxMeta, TxToken};
 
-type Connection = SocketOf<SlabSockets>;
+type Connection = SocketOf<SlabSockets, Any>;
 type Datagrams = UdpSocket<Box<[u8]>>;
 type Pings = PingSocket<Box<[u8]>>;
-type Layers = (Icmp, Udp, Tcp);
+type Layers = (Icmp, Udp, Tcp<Any>);
 
 /// A secret that is the same in every run.
 struct Dice(u64);
@@ -229,7 +230,7 @@ impl Host {
             };
             Ok(SocketAddr::new(ip.into(), u.int_in_range(1000..=1015)?))
         };
-        match u.int_in_range(0..=9)? {
+        match u.int_in_range(0..=11)? {
             0 | 1 if self.clients.len() < Self::CLIENTS => {
                 let client = TcpSocket::connecting(to(u)?);
                 self.clients.extend(self.stack.open(client));
@@ -261,6 +262,25 @@ impl Host {
         let len: usize = u.int_in_range(0..=20_000)?;
         let mut bound = self.stack.socket(self.clients[at]);
         let live = match what {
+            10 => {
+                let (on, algorithm) = (u.arbitrary()?, u.choose(&Algorithm::ALL)?);
+                bound.with(|s| {
+                    s.set_congestion(Some(*algorithm));
+                    s.set_no_delay(on);
+                    s.set_quick_ack(!on);
+                    true
+                })
+            }
+            11 => {
+                let (on, seconds) = (u.arbitrary()?, u.arbitrary::<u8>()?);
+                bound.with(|s| {
+                    s.set_cork(on);
+                    s.set_user_timeout(Some(Duration::from_secs(seconds.into())));
+                    s.set_recv_capacity(len);
+                    s.set_send_capacity(len);
+                    true
+                })
+            }
             4 | 5 => bound.with(|s| s.send(&vec![3; len]).is_ok()),
             6 => bound.with(|s| s.recv(&mut vec![0; len]).is_ok()),
             7 => bound.with(|s| s.shutdown()).map(|()| true),
@@ -269,7 +289,7 @@ impl Host {
         };
         // Its handle is the application's until it closes it, whatever the peer does.
         assert!(live.is_ok(), "a socket went away unasked");
-        if what >= 8 {
+        if matches!(what, 8 | 9) {
             let h = self.clients.swap_remove(at);
             assert_eq!(self.stack.close(h), Ok(()));
         }
