@@ -32,7 +32,7 @@ pub struct Global {
     pub addr: Vec<Cidr>,
 
     /// Router to the rest of the world
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = units::host)]
     pub gateway: Option<Ipv4Addr>,
 
     /// Link address of ours; drawn by lot if not given

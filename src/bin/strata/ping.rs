@@ -27,7 +27,7 @@ use stats::Stats;
     strata ping --phy tap:tap0 --addr 192.168.1.2/24 192.168.1.1")]
 pub struct Args {
     /// Whom to ask: an IPv4 address; the other end if the device is a cable
-    #[arg(value_name = "DESTINATION")]
+    #[arg(value_name = "DESTINATION", value_parser = units::host)]
     destination: Option<Ipv4Addr>,
 
     /// The seed's name of DESTINATION
@@ -35,12 +35,13 @@ pub struct Args {
         long,
         hide = true,
         value_name = "DESTINATION",
+        value_parser = units::host,
         conflicts_with = "destination"
     )]
     dest: Option<Ipv4Addr>,
 
     /// Stop after so many requests
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = units::count)]
     count: Option<u64>,
 
     /// Seconds between requests
@@ -91,6 +92,9 @@ struct Ping<'a> {
 pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     let mut session = Session::open(global)?;
     let to = session.peer(args.destination.or(args.dest))?;
+    if to.is_unspecified() {
+        return Err(CliError::setup(to, "nobody's address").hint("another one"));
+    }
     let buffer = || vec![0; 1 << 18].into_boxed_slice();
     let socket = session
         .host
@@ -108,7 +112,9 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     let ended = ping.run(&mut session);
     ping.summary(&session)?;
     ended?;
-    Ok(if ping.stats.received > 0 {
+    // As iputils: with both, all that were to be sent must be answered in time.
+    let wanted = args.count.filter(|_| args.deadline.is_some()).unwrap_or(1);
+    Ok(if ping.stats.received >= wanted {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)

@@ -32,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(3);
     strata tcpclient --phy tap:tap0 --addr 192.168.1.2/24 192.168.1.1 --port 8888 --file data")]
 pub struct Args {
     /// Whom to connect to: an IPv4 address; the other end if the device is a cable
-    #[arg(value_name = "DESTINATION")]
+    #[arg(value_name = "DESTINATION", value_parser = units::host)]
     destination: Option<Ipv4Addr>,
 
     /// The seed's name of DESTINATION
@@ -40,6 +40,7 @@ pub struct Args {
         long,
         hide = true,
         value_name = "DESTINATION",
+        value_parser = units::host,
         conflicts_with = "destination"
     )]
     dest: Option<Ipv4Addr>,

@@ -57,7 +57,7 @@ pub struct Args {
     size: Option<u64>,
 
     /// End after so many connections
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = units::count)]
     count: Option<u64>,
 
     /// Connections that may wait to be accepted, and handshakes that may be unfinished

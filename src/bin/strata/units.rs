@@ -4,6 +4,7 @@
 //! every refusal names what would have been accepted. Parsing is decimal and exact: no floats.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -99,6 +100,24 @@ pub fn rate(s: &str) -> Result<u64, String> {
         .and_then(|multiple| scaled(number, multiple))
         .filter(|rate| *rate > 0)
         .ok_or_else(|| "expected bits per second above zero, such as 500kbit or 10mbit".into())
+}
+
+/// Reads the address of another host.
+///
+/// # Errors
+/// What would have been accepted.
+pub fn host(s: &str) -> Result<Ipv4Addr, String> {
+    let expected = "expected an IPv4 address, such as 192.168.1.1: names are not looked up";
+    s.parse().map_err(|_| expected.into())
+}
+
+/// Reads how many: 1 or more.
+///
+/// # Errors
+/// What would have been accepted.
+pub fn count(s: &str) -> Result<u64, String> {
+    let count = s.parse().ok().filter(|n| *n > 0);
+    count.ok_or_else(|| "expected a whole number from 1".into())
 }
 
 /// Reads octets: `100M` (mebibytes, as `dd` and `iperf3` read it), `1.5GiB`, `10MB` (decimal),

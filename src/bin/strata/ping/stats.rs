@@ -58,8 +58,9 @@ impl Rtt {
     /// Shortest, mean, longest, and standard deviation, as iputils' `mdev`.
     fn figures(&self) -> Option<[Duration; 4]> {
         let mean = self.sum.checked_div(self.count)?;
-        let square = self.squares.checked_div(self.count.into())?;
-        let variance = square.saturating_sub(u128::from(mean) * u128::from(mean));
+        // Divided last: a mean cut to whole microseconds would be off by its own root.
+        let (count, sum) = (u128::from(self.count), u128::from(self.sum));
+        let variance = (count * self.squares).saturating_sub(sum * sum) / (count * count);
         let figures = [self.min, mean, self.max, variance.isqrt() as u64];
         Some(figures.map(Duration::from_micros))
     }
@@ -84,10 +85,12 @@ impl Stats {
             .saturating_sub(self.errors)
     }
 
-    /// Share of requests without a reply, in percent.
-    fn loss(&self) -> u64 {
+    /// Share of requests without a reply, in percent, to the six digits that iputils prints.
+    fn loss(&self) -> f64 {
         let lost = self.sent.saturating_sub(self.received);
-        (lost * 100).checked_div(self.sent).unwrap_or(0)
+        let percent = 100.0 * lost as f64 / self.sent.max(1) as f64;
+        let scale = if percent < 10.0 { 1e5 } else { 1e4 };
+        (percent * scale).round() / scale
     }
 
     /// The summary, two lines or three.
@@ -159,6 +162,23 @@ mod tests {
              4 packets transmitted, 3 received, 25% packet loss, time 3005ms\n\
              rtt min/avg/max/mdev = 0.200/0.300/0.400/0.081 ms\n"
         );
+    }
+
+    #[test]
+    fn shares_and_spreads_are_not_cut_short() {
+        let mut stats = Stats {
+            sent: 3,
+            received: 2,
+            ..Stats::default()
+        };
+        for us in [214, 215] {
+            stats.rtt.add(Duration::from_micros(us));
+        }
+        let text = stats
+            .summary(Ipv4Addr::LOCALHOST, Instant::ZERO)
+            .to_string();
+        assert!(text.contains(", 33.3333% packet loss"), "{text}");
+        assert!(text.contains("= 0.214/0.214/0.215/0.000 ms"), "{text}");
     }
 
     #[test]
