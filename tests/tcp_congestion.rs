@@ -198,3 +198,22 @@ fn bbr_keeps_the_queue_short() {
         assert!((60..150).contains(&share), "{share} % of the link");
     }
 }
+
+/// The line of `ss -ti`: in slow start, after the first loss, and with a pace.
+#[test]
+fn numbers_are_told_in_one_line() {
+    let mut text = String::new();
+    for (cc, ms) in [
+        (Algorithm::Reno, 200),
+        (Algorithm::Cubic, 400),
+        (Algorithm::Bbr, 1000),
+    ] {
+        let mut flow = Flow::new(Some(cc), PATH);
+        flow.pass(Duration::from_millis(ms));
+        let info = info(&mut flow.pair.b, flow.client);
+        writeln!(text, "{info}").unwrap();
+    }
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("tcp__info_lines", text);
+    });
+}

@@ -1,5 +1,6 @@
 //! What can be told about a connection.
 
+use core::fmt;
 use core::time::Duration;
 
 use super::congestion::Congestion;
@@ -37,6 +38,8 @@ pub struct TcpInfo {
     pub sacked: u32,
     /// Expirations of the retransmission timer, or unanswered probes, since the last progress.
     pub retries: u8,
+    /// Octets retransmitted in the loss event under way and not known to have arrived.
+    pub retransmitting: u32,
     /// Segments retransmitted over the connection's life.
     pub retransmits: u32,
     /// Octets of text in a full segment that we send.
@@ -83,6 +86,7 @@ impl<C: Congestion> Tcb<C> {
             unacked: self.in_flight(),
             sacked: self.scoreboard.octets(),
             retries: self.retries.max(self.probes),
+            retransmitting: self.repeated_octets(),
             retransmits: self.retransmits,
             snd_mss: self.mss,
             rcv_mss: self.ack.rcv_mss,
@@ -96,6 +100,75 @@ impl<C: Congestion> Tcb<C> {
             bytes_received: self.counts.received,
             segs_in: self.counts.segs_in,
             segs_out: self.counts.segs_out,
+        }
+    }
+}
+
+/// Milliseconds with three decimals.
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0.as_millis(), self.0.subsec_micros() % 1000);
+        if part == 0 {
+            return write!(f, "{whole}");
+        }
+        write!(f, "{whole}.{part:03}")
+    }
+}
+
+/// One line in the words of `ss -ti`: times in milliseconds, windows in segments, rates in bits
+/// per second.
+impl fmt::Display for TcpInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.congestion)?;
+        if self.timestamps {
+            f.write_str(" ts")?;
+        }
+        if self.sack {
+            f.write_str(" sack")?;
+        }
+        if let Some((peer, ours)) = self.window_scales {
+            write!(f, " wscale:{peer},{ours}")?;
+        }
+        write!(f, " rto:{}", Millis(self.rto))?;
+        if let Some(rtt) = self.srtt {
+            write!(f, " rtt:{}/{}", Millis(rtt), Millis(self.rttvar))?;
+        }
+        let mss = u32::from(self.snd_mss.max(1));
+        write!(
+            f,
+            " mss:{} rcvmss:{} advmss:{} cwnd:{}",
+            self.snd_mss,
+            self.rcv_mss,
+            self.adv_mss,
+            self.cwnd / mss
+        )?;
+        if let Some(threshold) = self.ssthresh.filter(|octets| *octets < 0x7fff_ffff) {
+            write!(f, " ssthresh:{}", threshold / mss)?;
+        }
+        write!(
+            f,
+            " bytes_acked:{} bytes_received:{} segs_out:{} segs_in:{}",
+            self.bytes_acked, self.bytes_received, self.segs_out, self.segs_in
+        )?;
+        for (name, rate) in [
+            ("pacing_rate", self.pacing_rate),
+            ("delivery_rate", self.delivery_rate),
+        ] {
+            if let Some(rate) = rate {
+                write!(f, " {name} {}bps", rate.saturating_mul(8))?;
+            }
+        }
+        write!(f, " unacked:{}", self.unacked.div_ceil(mss))?;
+        let again = self.retransmitting.div_ceil(mss);
+        write!(f, " retrans:{again}/{}", self.retransmits)?;
+        if self.sacked > 0 {
+            write!(f, " sacked:{}", self.sacked.div_ceil(mss))?;
+        }
+        match self.min_rtt {
+            Some(rtt) => write!(f, " minrtt:{}", Millis(rtt)),
+            None => Ok(()),
         }
     }
 }

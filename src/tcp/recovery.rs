@@ -67,6 +67,14 @@ impl<C: Congestion> Tcb<C> {
         held.saturating_sub(lost).saturating_add(repeated)
     }
 
+    /// Octets retransmitted in this loss event that may be in flight.
+    pub(super) fn repeated_octets(&self) -> u32 {
+        match self.loss.mode {
+            Mode::Open => 0,
+            Mode::Fast | Mode::Timeout => self.unreported_before(self.loss.high_rxt),
+        }
+    }
+
     /// Octets from SND.UNA to `to` that the peer has not reported.
     fn unreported_before(&self, to: SeqNum) -> u32 {
         let all = to.saturating_since(self.snd_una);

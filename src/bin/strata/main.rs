@@ -23,6 +23,7 @@ mod random_frames;
 mod services;
 mod session;
 mod source;
+mod stats;
 mod stop;
 mod tcpclient;
 mod tcpserver;

@@ -16,9 +16,9 @@ use netstrata::tcp::{Algorithm, State, TcpError};
 use crate::errors::CliError;
 use crate::global::Global;
 use crate::session::{Rate, Session, passed};
-use crate::stop;
 use crate::transfer::{Bad, Input, Output, Transfer, Trouble};
 use crate::units;
+use crate::{stats, stop};
 
 /// How long connections may take to end in order after Ctrl-C, or after the last octet.
 const GRACE: Duration = Duration::from_secs(3);
@@ -80,6 +80,10 @@ pub struct Args {
     /// Congestion control of what is sent
     #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
     cc: Algorithm,
+
+    /// Print each connection's numbers when it ends, as `ss -ti` does
+    #[arg(long)]
+    stats: bool,
 }
 
 struct One {
@@ -87,6 +91,8 @@ struct One {
     transfer: Transfer,
     state: State,
     done: bool,
+    /// Its numbers when it ended, if they are wanted.
+    stats: Option<String>,
 }
 
 struct Client<'a> {
@@ -156,6 +162,7 @@ impl Client<'_> {
                 transfer,
                 state: State::Closed,
                 done: false,
+                stats: None,
             });
         }
         // A bar is for people, and only where nothing else is written to their screen.
@@ -232,6 +239,9 @@ impl Client<'_> {
             if stopping.is_some_and(|until| session.now() >= until) {
                 for one in &mut self.connections {
                     one.done = true;
+                    if self.args.stats {
+                        one.stats = stats::line(session, one.handle, self.json);
+                    }
                     let _ = session
                         .host
                         .socket(one.handle)
@@ -285,6 +295,10 @@ impl Client<'_> {
             }
         }
         one.state = state;
+        let over = result.is_err() || one.transfer.fed && one.transfer.ended;
+        if self.args.stats && over {
+            one.stats = stats::line(session, one.handle, self.json);
+        }
         let moved = match result {
             Ok(moved) => moved,
             Err(trouble) => {
@@ -387,10 +401,13 @@ impl Client<'_> {
         } else {
             self.sentence(sent, received, verified && !broken, time)
         };
-        if self.output_to_stdout() {
-            eprintln!("{line}");
-        } else {
-            writeln!(io::stdout(), "{line}")?;
+        let stats = self.connections.iter().filter_map(|one| one.stats.as_ref());
+        for line in stats.chain([&line]) {
+            if self.output_to_stdout() {
+                eprintln!("{line}");
+            } else {
+                writeln!(io::stdout(), "{line}")?;
+            }
         }
         if short {
             eprintln!(

@@ -15,9 +15,9 @@ use netstrata::tcp::{Algorithm, State, TcpError};
 use crate::errors::CliError;
 use crate::global::Global;
 use crate::session::{Rate, Session, passed};
-use crate::stop;
 use crate::transfer::{Input, Output, Transfer};
 use crate::units;
+use crate::{stats, stop};
 
 /// How long connections may take to end in order after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
@@ -67,6 +67,10 @@ pub struct Args {
     /// Congestion control of what is sent
     #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
     cc: Algorithm,
+
+    /// Print each connection's numbers when it ends, as `ss -ti` does
+    #[arg(long)]
+    stats: bool,
 }
 
 /// A connection and what is done with it.
@@ -366,6 +370,7 @@ impl Server<'_> {
         h: Handle<Connection>,
         error: Option<TcpError>,
     ) -> Result<(), CliError> {
+        let stats = self.args.stats.then(|| stats::line(session, h, self.json));
         let _ = session.host.close(h);
         let Some(one) = self.open.remove(&h) else {
             return Ok(());
@@ -394,6 +399,9 @@ impl Server<'_> {
                 Some(error) => writeln!(out, " ({error})")?,
                 None => writeln!(out)?,
             }
+        }
+        if let Some(Some(stats)) = stats {
+            writeln!(out, "{stats}")?;
         }
         Ok(out.flush()?)
     }

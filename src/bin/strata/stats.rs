@@ -1,0 +1,38 @@
+//! `--stats`: a connection's numbers when it ends, in the words of `ss -ti`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use netstrata::host::Connection;
+use netstrata::socket::Handle;
+use netstrata::tcp::{Config, TcpInfo};
+
+use crate::session::Session;
+
+/// The line about a connection, as JSON if so wanted; `None` if it never was one.
+pub fn line(session: &mut Session, h: Handle<Connection>, json: bool) -> Option<String> {
+    let look = |socket: &Connection| {
+        let info = socket.info(&Config::default())?;
+        Some((socket.local()?, socket.peer()?, info))
+    };
+    let (local, peer, info) = session.host.socket(h).look(look).ok()??;
+    Some(if json {
+        object(local, peer, &info)
+    } else {
+        format!("{local} -> {peer}: {info}")
+    })
+}
+
+fn object(local: SocketAddr, peer: SocketAddr, info: &TcpInfo) -> String {
+    let us = |time: Duration| time.as_micros() as u64;
+    serde_json::json!({
+        "event": "stats", "local": local.to_string(), "peer": peer.to_string(),
+        "congestion": info.congestion, "cwnd": info.cwnd, "ssthresh": info.ssthresh,
+        "mss": info.snd_mss, "rto_us": us(info.rto), "rtt_us": info.srtt.map(us),
+        "rttvar_us": us(info.rttvar), "min_rtt_us": info.min_rtt.map(us),
+        "bytes_acked": info.bytes_acked, "bytes_received": info.bytes_received,
+        "segs_out": info.segs_out, "segs_in": info.segs_in, "retransmits": info.retransmits,
+        "delivery_rate": info.delivery_rate, "pacing_rate": info.pacing_rate,
+    })
+    .to_string()
+}
