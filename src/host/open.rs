@@ -140,7 +140,6 @@ impl Settings {
     }
 
     /// The device under its wrappers, its descriptor, and a cable's other end.
-    #[allow(clippy::type_complexity)] // used once, just above
     fn device(
         &self,
         activity: &Activity,

@@ -444,7 +444,7 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
 // A stack is handed to the thread that runs it.
 const _: () = {
     const fn is_send<T: Send>() {}
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "compiled, never called")]
     const fn slab_is_send<K: Socket + Send>() {
         is_send::<SlabSet<K>>();
         is_send::<Elastic>();

@@ -62,7 +62,7 @@ impl<T> Slots<T> {
     }
 
     /// How many elements were looked at so far; `None` where that is not counted (release).
-    #[allow(clippy::unnecessary_wraps)]
+    #[allow(clippy::unnecessary_wraps, reason = "in a release build it is not")]
     pub fn touched(&self) -> Option<u64> {
         #[cfg(debug_assertions)]
         return Some(self.touched.get());

@@ -16,7 +16,7 @@ use phy::Instant;
     label = "expected a tuple of transports",
     note = "write a tuple even for one protocol: `(Udp,)`; up to six fit"
 )]
-#[allow(missing_docs)] // each method is `Transport`'s, for all of them
+#[expect(missing_docs, reason = "each method is `Transport`'s, for all of them")]
 pub trait Transports<S> {
     /// One table for each protocol.
     type Tables;
@@ -61,7 +61,6 @@ pub struct At<const N: usize>;
 
 macro_rules! tuples {
     ($($count:literal ($($P:ident $n:tt),+);)+) => {$(
-        #[allow(non_snake_case)]
         impl<S, $($P: Transport<S>),+> Transports<S> for ($($P,)+) {
             type Tables = ($($P::Set,)+);
             fn start(&mut self, t: &mut Self::Tables, cx: &mut Cx) {
