@@ -283,3 +283,28 @@ fn fetch_gets_what_a_server_of_the_kernel_has() {
     let got = std::fs::read(body.path()).expect("the file");
     assert!(got == octets, "{} octets of other content", got.len());
 }
+
+#[test]
+fn standard_input_is_sent_while_it_is_open() {
+    need!();
+    const TOTAL: usize = 4_000_001;
+    let lab = Lab::new(Kind::Tap);
+    let listener = lab.kernel.run(|| {
+        // A small window makes room for little at a time.
+        std::fs::write("/proc/sys/net/ipv4/tcp_rmem", "4096 4096 4096").expect("procfs");
+        TcpListener::bind((KERNEL, PORT)).expect("a free port")
+    });
+    let mut client = lab.strata(&format!("tcpclient {KERNEL} --port {PORT}"));
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().expect("our client");
+            stream.set_read_timeout(Some(HANG / 6)).expect("a timeout");
+            let mut got = vec![0; TOTAL];
+            stream.read_exact(&mut got).expect("all of it");
+            got
+        });
+        let octets = Noise::octets(3, TOTAL);
+        client.say(&octets);
+        assert!(reader.join().expect("no panic") == octets);
+    });
+}

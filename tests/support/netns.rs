@@ -219,6 +219,12 @@ impl Process {
         let _ = stdin.write_all(octets);
     }
 
+    /// Sends a part of its input, which goes on.
+    pub fn say(&mut self, octets: &[u8]) {
+        let stdin = self.stdin.as_mut().expect("still open");
+        stdin.write_all(octets).expect("it is taken");
+    }
+
     /// Ends its input.
     pub fn close_stdin(&mut self) {
         self.stdin = None;

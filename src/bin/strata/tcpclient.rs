@@ -185,7 +185,7 @@ impl Client<'_> {
             _ if args.sink => (Input::None, args.size),
             (Some(path), _) => Input::open(path)?,
             (None, Some(size)) => (Input::Pattern(Pattern::new(), size), Some(size)),
-            (None, None) => (Input::Stdin(io::stdin()), None),
+            (None, None) => (Input::stdin()?, None),
         };
         let output = match (&args.output, &args.file, args.size) {
             (Some(path), ..) => Output::create(path)?,

@@ -24,8 +24,9 @@ pub enum Input {
     Pattern(Pattern, u64),
     /// A file, read as the connection takes it.
     File(File),
-    /// Standard input, as it comes.
-    Stdin(io::Stdin),
+    /// Standard input, as it comes; by its descriptor, as a buffer would hide octets from
+    /// whoever waits for more.
+    Stdin(File),
 }
 
 /// How far sending got.
@@ -44,7 +45,7 @@ impl Input {
     /// When it cannot be opened.
     pub fn open(path: &Path) -> Result<(Self, Option<u64>), CliError> {
         if path == Path::new("-") {
-            return Ok((Self::Stdin(io::stdin()), None));
+            return Ok((Self::stdin()?, None));
         }
         let fail = |e| CliError::setup(path.display(), e).hint("another file for --file");
         let file = File::open(path).map_err(fail)?;
@@ -53,6 +54,16 @@ impl Input {
             return Err(CliError::setup(path.display(), "is a directory").hint("a file for --file"));
         }
         Ok((Self::File(file), meta.is_file().then_some(meta.len())))
+    }
+
+    /// Standard input.
+    ///
+    /// # Errors
+    /// When there is no descriptor left for it.
+    pub fn stdin() -> Result<Self, CliError> {
+        let own = io::stdin().as_fd().try_clone_to_owned();
+        let fd = own.map_err(|e| CliError::setup("standard input", e))?;
+        Ok(Self::Stdin(fd.into()))
     }
 
     /// Moves into `socket` what it takes now.
@@ -81,7 +92,7 @@ impl Input {
             },
             Self::Stdin(stdin) => {
                 while readable(stdin.as_fd()) {
-                    match read_into(socket, &mut stdin.lock())? {
+                    match read_into(socket, stdin)? {
                         Some(0) => return Ok(Fed::All(fed)),
                         Some(n) => fed += n as u64,
                         None => break,
@@ -93,7 +104,7 @@ impl Input {
     }
 
     /// What to watch for more, if it comes by itself.
-    pub fn watch(&self) -> Option<&io::Stdin> {
+    pub fn watch(&self) -> Option<&File> {
         match self {
             Self::Stdin(stdin) => Some(stdin),
             _ => None,
