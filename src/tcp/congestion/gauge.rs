@@ -3,7 +3,7 @@
 //! others pay nothing.
 //!
 //! Invariant: entries are in order of sequence numbers, cover what is in flight without gaps as
-//! far back as they go, and are at most [`PLACES`]; octets that would need another join the last
+//! far back as they go, and are at most `PLACES`; octets that would need another join the last
 //! one, whose samples then are of a longer interval. Called by [`Tcb`](crate::tcp::Tcb).
 
 use super::Lost;
