@@ -62,7 +62,8 @@ impl<C: Congestion> Tcb<C> {
         Duration::from_micros(wait).min(self.rtt.rto(cfg))
     }
 
-    /// Sets the probe's time in place of the RTO's. False if there is to be none.
+    /// Sets the probe's time in place of the RTO's. False if there is to be none; a time set
+    /// before stays and stays the probe's.
     pub(super) fn arm_probe(&mut self, cfg: &Config, now: Instant) -> bool {
         let may = self.may_probe(cfg);
         if may {
@@ -70,8 +71,6 @@ impl<C: Congestion> Tcb<C> {
             let at = now + self.probe_wait(cfg);
             self.timers
                 .set(Timer::Retransmit, self.within_user_timeout(at));
-        } else if self.loss.tail == Tail::Armed {
-            self.loss.tail = Tail::No;
         }
         may
     }

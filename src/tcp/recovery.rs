@@ -101,7 +101,14 @@ impl<C: Congestion> Tcb<C> {
         if self.snd_una == self.loss.recover {
             // Nothing is lost as far as is known; see `recovered`.
             self.loss.dup_octets = 0;
-        } else if self.loss.mode == Mode::Fast && !self.sack {
+        } else if self.loss.mode == Mode::Fast && self.sack {
+            // The segment after a partial acknowledgment was sent before the retransmission that
+            // caused it; if it was not repeated yet, and more is missing, it is lost too.
+            if self.loss.high_rxt == self.snd_una && !self.scoreboard.ranges.is_empty() {
+                let head = (self.snd_una + u32::from(self.mss)).min(self.loss.recover);
+                self.loss.lost_to = self.loss.lost_to.max(head);
+            }
+        } else if self.loss.mode == Mode::Fast {
             // A partial acknowledgment: the segment after it is lost too (RFC 6582 §3.2 step 3).
             // What else it covers arrived, and caused duplicates counted before.
             let mss = u32::from(self.mss);
@@ -160,7 +167,7 @@ impl<C: Congestion> Tcb<C> {
         }
         // RFC 5681 §3.2: the third duplicate.
         if self.loss.mode == Mode::Open && u32::from(self.loss.dup_acks) >= threshold {
-            self.enter_fast(threshold, now);
+            self.enter_fast(threshold, now, delivered);
         } else {
             self.on_report(threshold, now, delivered);
         }
@@ -172,7 +179,7 @@ impl<C: Congestion> Tcb<C> {
         let edge = self.lost_edge(threshold);
         match self.loss.mode {
             // RFC 6675 §5 step 4: IsLost (HighACK + 1).
-            Mode::Open if edge.gt(self.snd_una) => self.enter_fast(threshold, now),
+            Mode::Open if edge.gt(self.snd_una) => self.enter_fast(threshold, now, delivered),
             Mode::Fast => {
                 // What was sent since is the next loss event's: retransmitted now, it would
                 // be again then.
@@ -181,17 +188,10 @@ impl<C: Congestion> Tcb<C> {
                     self.tell_lost(now, self.loss.lost_to, edge);
                     self.loss.lost_to = edge;
                 }
-                if self.retransmission_lost(threshold) {
-                    // Another loss event.
-                    let edge = self.lost_edge(threshold);
-                    self.tell_lost(now, self.snd_una, edge);
-                    self.cc.on_loss(now, Loss::Detected, self.pipe());
-                    self.loss.recover = self.snd_nxt;
-                    self.loss.high_rxt = self.snd_una;
-                    self.loss.lost_to = edge;
-                }
                 self.loss.credit = self.loss.credit.saturating_add(delivered);
+                self.repeat_again(threshold, now);
             }
+            Mode::Timeout => self.repeat_again(threshold, now),
             _ => {}
         }
     }
@@ -212,6 +212,21 @@ impl<C: Congestion> Tcb<C> {
         self.snd_una
     }
 
+    /// If a retransmission was lost: another loss event, and all of it once more.
+    fn repeat_again(&mut self, threshold: u32, now: Instant) {
+        if !self.retransmission_lost(threshold) {
+            return;
+        }
+        let edge = self.lost_edge(threshold).max(self.loss.lost_to);
+        self.tell_lost(now, self.snd_una, edge);
+        self.cc.on_loss(now, Loss::Detected, self.pipe());
+        self.loss.mode = Mode::Fast;
+        self.loss.recover = self.snd_nxt;
+        self.loss.high_rxt = self.snd_una;
+        self.loss.lost_to = edge;
+        self.loss.credit = u32::from(self.mss);
+    }
+
     /// Was so much reported that was sent after the last retransmission that this one, and all
     /// before it, should have arrived?
     fn retransmission_lost(&self, threshold: u32) -> bool {
@@ -225,8 +240,9 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// A loss was noticed by what the peer said (RFC 5681 §3.2 steps 2 and 3, RFC 6675 §5 step
-    /// 4): the window is halved, the first segment goes out at once.
-    fn enter_fast(&mut self, threshold: u32, now: Instant) {
+    /// 4): the window is halved, the first segment goes out at once, and as much as `delivered`
+    /// says has left the network.
+    fn enter_fast(&mut self, threshold: u32, now: Instant, delivered: u32) {
         let mss = u32::from(self.mss);
         let edge = self.lost_edge(threshold);
         // Without what limited transmit added (RFC 5681 §3.2 step 2).
@@ -240,11 +256,13 @@ impl<C: Congestion> Tcb<C> {
         self.tell_lost(now, self.snd_una, edge);
         self.cc.on_loss(now, Loss::Detected, flight);
         self.loss.mode = Mode::Fast;
-        self.loss.tail = Tail::No;
+        if self.loss.tail != Tail::Armed {
+            self.loss.tail = Tail::No;
+        }
         self.loss.recover = self.snd_nxt;
         self.loss.high_rxt = self.snd_una;
         self.loss.lost_to = edge;
-        self.loss.credit = mss;
+        self.loss.credit = delivered.max(mss);
     }
 
     /// The retransmission timer expired (RFC 6298 §5.4, RFC 5681 §3.1): all that was not reported

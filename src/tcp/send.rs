@@ -127,6 +127,14 @@ impl<C: Congestion> Tcb<C> {
             return left.max(u32::from(self.mss));
         }
         match self.loss.mode {
+            // Limited transmit (RFC 3042): a segment for each of the first duplicates, up to two
+            // beyond the window.
+            Mode::Open if self.loss.dup_acks > 0 => {
+                let mss = u32::from(self.mss);
+                let extra = mss.saturating_mul(u32::from(self.loss.dup_acks.min(2)));
+                let most = self.cc.window().saturating_add(extra);
+                left.max(mss.min(most.saturating_sub(self.in_flight())))
+            }
             Mode::Fast if !self.cc.owns_recovery() => left.min(self.loss.credit),
             Mode::Open | Mode::Fast | Mode::Timeout => left,
         }
@@ -316,7 +324,9 @@ impl<C: Congestion> Tcb<C> {
         if self.loss.tail == Tail::Due {
             self.probe_sent(!new);
         }
-        if !self.timers.is_set(Timer::Retransmit) {
+        let head = !new && plan.seq == self.snd_una && self.loss.mode == Mode::Fast;
+        if head || !self.timers.is_set(Timer::Retransmit) {
+            // Afresh also for the segment that recovery waits for: it needs a round trip, too.
             self.arm_retransmit(cfg, now);
         } else if new && self.loss.tail == Tail::Armed {
             self.arm_probe(cfg, now);
@@ -378,6 +388,9 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn arm_retransmit(&mut self, cfg: &Config, now: Instant) {
         if self.arm_probe(cfg, now) {
             return;
+        }
+        if self.loss.tail == Tail::Armed {
+            self.loss.tail = Tail::No;
         }
         let at = self.rtt.rto_after(cfg, now);
         self.timers

@@ -259,6 +259,47 @@ fn tail_loss() {
     snapshot!("tail_loss", text);
 }
 
+/// The probe's time comes in recovery: it is no timeout.
+#[test]
+fn recovery_before_the_probe() {
+    let mut h = Harness::accepted(sack(), 1000);
+    let text = h.play(
+        "write 5000
+        +201ms
+        < . 1:1 ack 1 win 512 <sack 1001:5001>
+        +50ms
+        info
+        < . 1:1 ack 5001 win 512
+        info",
+    );
+    snapshot!("recovery_before_probe", text);
+}
+
+/// A retransmission that is lost as well is noticed by what was sent after it; a hole that a
+/// partial acknowledgment uncovers is filled at once.
+#[test]
+fn lost_retransmission() {
+    let mut h = Harness::accepted(sack(), 1000);
+    let text = h.play(
+        "write 30000
+        # 1 and 9001 are lost
+        +100ms
+        < . 1:1 ack 1 win 512 <sack 1001:9001>
+        # 1 again
+        +100ms
+        < . 1:1 ack 1 win 512 <sack 10001:12001 1001:9001>
+        < . 1:1 ack 1 win 512 <sack 10001:13001 1001:9001>
+        < . 1:1 ack 1 win 512 <sack 10001:14001 1001:9001>
+        info
+        +100ms
+        < . 1:1 ack 9001 win 512 <sack 10001:14001>
+        +100ms
+        < . 1:1 ack 14001 win 512
+        info",
+    );
+    snapshot!("lost_retransmission", text);
+}
+
 /// A probe that repairs a loss on its own is a loss all the same; one that came twice is none:
 /// the acknowledgment was lost.
 #[test]

@@ -258,7 +258,7 @@ impl World {
     fn run(&mut self) -> bool {
         let total = [self.ends[1].side.write, self.ends[0].side.write];
         let mut read_at = self.now;
-        for _ in 0..400_000 {
+        for _ in 0..200_000 {
             for who in 0..2 {
                 self.egress(who);
             }
@@ -267,10 +267,9 @@ impl World {
             }
             let wire = self.wire.iter().map(|p| p.at).min();
             let timers = self.ends.iter().filter_map(|end| end.tcb.deadline()).min();
-            let unread = self
-                .ends
-                .iter()
-                .any(|end| end.rx.readable() > 0 || !end.shut);
+            let mut ends = self.ends.iter().zip(total);
+            let unread = ends
+                .any(|(end, total)| end.rx.readable() > 0 || !end.shut && end.rx.taken == total);
             let read = unread.then_some(read_at);
             let Some(next) = [wire, timers, read].into_iter().flatten().min() else {
                 return false;
