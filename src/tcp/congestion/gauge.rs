@@ -193,8 +193,10 @@ mod tests {
             assert!(usize::from(gauge.len) <= PLACES);
         }
         assert!(sampled > 800, "{sampled}");
+        // Four entries lie a quarter of a round trip apart, and a sample may miss as much.
+        let least = if PLACES >= 16 { 950_000 } else { 750_000 };
         assert!(
-            (950_000..=1_050_000).contains(&gauge.rate),
+            (least..=1_050_000).contains(&gauge.rate),
             "{}",
             gauge.rate
         );
