@@ -195,11 +195,7 @@ mod tests {
         assert!(sampled > 800, "{sampled}");
         // Four entries lie a quarter of a round trip apart, and a sample may miss as much.
         let least = if PLACES >= 16 { 950_000 } else { 750_000 };
-        assert!(
-            (least..=1_050_000).contains(&gauge.rate),
-            "{}",
-            gauge.rate
-        );
+        assert!((least..=1_050_000).contains(&gauge.rate), "{}", gauge.rate);
         // What was sent again is measured from then on; what is unknown is only counted.
         gauge.repeated(at(1000), (start + 900_000, start + 901_000), 99_000);
         let stamp = gauge.stamp(start + 900_000).expect("in flight");
