@@ -3,7 +3,7 @@
 
 use crate::host::pattern::Pattern;
 use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
-use crate::tcp::{Congestion, RecvError, TcpError, TcpSocket};
+use crate::tcp::{Congestion, RecvError, SendError, TcpError, TcpSocket};
 
 /// What became of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,10 +47,12 @@ where
             }
             Ok(n) => {
                 moved.received += n as u64;
-                moved.sent += into
-                    .get(..n)
-                    .map_or(0, |text| socket.send(text).unwrap_or(0))
-                    as u64;
+                match socket.send(into.get(..n).unwrap_or_default()) {
+                    Ok(n) => moved.sent += n as u64,
+                    Err(SendError::Failed(error)) => return Err(error),
+                    // Reading goes on to the end of what came before.
+                    Err(SendError::Full | SendError::Closed) => {}
+                }
             }
             Err(RecvError::Empty | RecvError::NotConnected) => return Ok(moved),
             Err(RecvError::Failed(error)) => return Err(error),
@@ -109,4 +111,48 @@ where
         }
     }
     sent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stack;
+    use crate::host::{Connection, os_rng};
+    use crate::iface::Ip;
+    use crate::net::Ipv4;
+    use crate::socket::SlabSockets;
+    use crate::tcp::Tcp;
+    use phy::{Cable, Instant};
+
+    #[test]
+    fn a_reset_on_the_heels_of_text_is_no_end() {
+        let (near, far) = Cable::new(1500);
+        let host = |device, n| {
+            let net = Ipv4::default().with(0, [10, 0, 0, n].into(), 24);
+            Stack::new(
+                Ip::new(device),
+                net,
+                (Tcp::default(),),
+                SlabSockets,
+                &mut os_rng(),
+            )
+        };
+        let (mut a, mut b) = (host(near, 1), host(far, 2));
+        let server = "10.0.0.2:7".parse().unwrap();
+        let listener = b.open(Connection::listener(server, 1)).unwrap();
+        let client = a.open(Connection::connecting(server)).unwrap();
+        for ms in 0..10 {
+            a.poll(Instant::from_millis(ms));
+            b.poll(Instant::from_millis(ms));
+        }
+        let accepted = b.socket(listener).accept().unwrap();
+        a.socket(client).with(|s| s.send(b"x")).unwrap().unwrap();
+        a.poll(Instant::from_millis(10));
+        a.socket(client).with(|s| s.abort()).unwrap();
+        a.poll(Instant::from_millis(10));
+        b.poll(Instant::from_millis(11));
+        let mut scratch = [0; 16];
+        let echoed = b.socket(accepted).with(|s| echo(s, &mut scratch)).unwrap();
+        assert_eq!(echoed, Err(TcpError::Reset));
+    }
 }

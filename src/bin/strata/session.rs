@@ -160,14 +160,16 @@ pub fn gone(phy: &Phy) -> CliError {
 }
 
 /// The states a connection went through between two looks at it, the last included: several
-/// may pass in one turn.
-pub fn passed(before: State, now: State) -> &'static [State] {
+/// may pass in one turn. One that `failed` went straight to the last.
+pub fn passed(before: State, now: State, failed: bool) -> &'static [State] {
     use State::{
         CloseWait, Closed, Closing, Established, FinWait1, FinWait2, LastAck, SynSent, TimeWait,
     };
     const ACTIVE: &[State] = &[Established, FinWait1, FinWait2, TimeWait];
+    const RESET: &[State] = &[Closed];
     const PASSIVE: &[State] = &[Established, CloseWait, LastAck, Closed];
     let path = match now {
+        Closed if failed && before != Closed => return RESET,
         CloseWait | LastAck | Closed => PASSIVE,
         _ => ACTIVE,
     };
@@ -178,7 +180,6 @@ pub fn passed(before: State, now: State) -> &'static [State] {
             _ => &[],
         };
     };
-    // A reset leads from anywhere to CLOSED without the states between.
     let begin = match path.iter().position(|state| *state == before) {
         Some(at) => at + 1,
         None if now == Closed => end,

@@ -290,7 +290,7 @@ impl Client<'_> {
         };
         if self.verbose && state != one.state {
             let local = local.map_or_else(|| "?".into(), |local| local.to_string());
-            for state in passed(one.state, state) {
+            for state in passed(one.state, state, result.is_err()) {
                 eprintln!("[{state}] {local} -> {}", self.to);
             }
         }

@@ -94,6 +94,8 @@ struct Server<'a> {
     verbose: bool,
     listener: Handle<Connection>,
     open: HashMap<Handle<Connection>, One>,
+    /// Connections we are done with whose last states somebody wants to see.
+    leaving: Vec<(Handle<Connection>, SocketAddr, State)>,
     scratch: Vec<u8>,
     accepted: u64,
     finished: u64,
@@ -139,6 +141,7 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         verbose: global.verbosity() > 0,
         listener,
         open: HashMap::new(),
+        leaving: Vec::new(),
         scratch: vec![0; 1 << 18],
         accepted: 0,
         finished: 0,
@@ -228,6 +231,7 @@ impl Server<'_> {
                     self.serve(session, h)?;
                 }
             }
+            self.see_off(session)?;
             let enough = self.args.count.is_some_and(|count| self.finished >= count);
             let empty = session.host.sockets::<Connection, _>().is_empty();
             if (enough || stop::asked()) && stopping.is_none() {
@@ -256,7 +260,33 @@ impl Server<'_> {
             let _ = session.host.socket(h).with(|socket| socket.abort());
             self.finish(session, h, Some(TcpError::Aborted))?;
         }
+        for (h, ..) in self.leaving.drain(..) {
+            let _ = session.host.socket(h).with(|socket| socket.abort());
+            let _ = session.host.close(h);
+        }
         session.turn(Some(session.now()), &[])
+    }
+
+    /// Tells the states of connections that end, and lets go of those that have.
+    fn see_off(&mut self, session: &mut Session) -> Result<(), CliError> {
+        let mut leaving = std::mem::take(&mut self.leaving);
+        let mut written = Ok(());
+        leaving.retain_mut(|(h, peer, state)| {
+            let look = |socket: &mut Connection| (socket.state(), socket.take_error().is_some());
+            let now = session.host.socket(*h).with(look);
+            let (now, failed) = now.unwrap_or((State::Closed, false));
+            for state in passed(*state, now, failed) {
+                written = writeln!(self.log(), "[{state}] {peer}");
+            }
+            *state = now;
+            let over = matches!(now, State::Closed | State::TimeWait);
+            if over {
+                let _ = session.host.close(*h);
+            }
+            !over
+        });
+        self.leaving = leaving;
+        Ok(written?)
     }
 
     fn accept(&mut self, session: &mut Session) -> Result<(), CliError> {
@@ -348,7 +378,7 @@ impl Server<'_> {
         let (done, state) = turned.map_err(|gone| CliError::failed("socket", gone))?;
         let (peer, before) = (one.peer, core::mem::replace(&mut one.state, state));
         if self.verbose && !self.json && before != state {
-            for state in passed(before, state) {
+            for state in passed(before, state, done.is_err()) {
                 writeln!(self.log(), "[{state}] {peer}")?;
             }
         }
@@ -371,10 +401,16 @@ impl Server<'_> {
         error: Option<TcpError>,
     ) -> Result<(), CliError> {
         let stats = self.args.stats.then(|| stats::line(session, h, self.json));
-        let _ = session.host.close(h);
         let Some(one) = self.open.remove(&h) else {
+            let _ = session.host.close(h);
             return Ok(());
         };
+        match error {
+            None if self.verbose && !self.json => self.leaving.push((h, one.peer, one.state)),
+            _ => {
+                let _ = session.host.close(h);
+            }
+        }
         self.finished += 1;
         self.failed += u64::from(error.is_some());
         self.received += one.received;
