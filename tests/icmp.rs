@@ -2,6 +2,7 @@
 
 mod hosts;
 
+use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use hosts::{A, ALL, B, Host, Seed, Wire, cut, drops, dump, echo, host, icmp, ip, ip_with, udp};
@@ -449,20 +450,21 @@ fn what_cannot_leave_is_told_with_its_reason() {
     host.socket(h)
         .with(|s| {
             while let Some(event) = s.recv(|r| match r.event {
-                Event::NotSent(why) => (r.seq, why),
+                Event::NotSent(why) => (r.seq, why, r.from),
                 other => panic!("{other:?}"),
             }) {
                 events.push(event);
             }
         })
         .unwrap();
-    // Options are the socket's: what was queued before leaves, or not, as they are now.
+    // Options are the socket's: what was queued before leaves, or not, as they are now. Our own
+    // address says so where a way would have led from it.
     assert_eq!(
         events,
         [
-            (1, Why::NoRoute),
-            (2, Why::Broadcast),
-            (3, Why::TooBig(1500))
+            (1, Why::NoRoute, Ipv4Addr::UNSPECIFIED.into()),
+            (2, Why::Broadcast, A.into()),
+            (3, Why::TooBig(1500), A.into())
         ]
     );
     assert_eq!(

@@ -246,7 +246,9 @@ impl Icmp {
         let socket = set.get_mut(h)?;
         let (to, seq, data) = socket.front()?;
         let ident = socket.ident().unwrap_or(0);
-        let sent = match out.room(to.dst, to.src) {
+        let room = out.room(to.dst, to.src);
+        let us = room.map_or(to.src, |room| Some(room.src));
+        let sent = match room {
             Ok(room) if room.cast == Cast::Broadcast && !socket.broadcast() => {
                 Sent::Lost(Some(Why::Broadcast))
             }
@@ -259,7 +261,7 @@ impl Icmp {
             Sent::Gone => {}
             Sent::Lost(why) => {
                 if let Some(why) = why {
-                    socket.lost(cx.now, to.dst, seq, why);
+                    socket.lost(cx.now, (us, to.dst), seq, why);
                     set.notify(h);
                 }
             }

@@ -236,9 +236,15 @@ impl<B: DerefMut<Target = [u8]>> PingSocket<B> {
         self.tell(now, error.from, error.quoted.dst, seq, event)
     }
 
-    /// Request `seq` to `dst` could not be sent.
-    pub(super) fn lost(&mut self, now: Instant, dst: IpAddr, seq: u16, why: Why) {
-        let from = self.source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    /// Request `seq` to `dst` could not be sent, from `us` if the way there is known.
+    pub(super) fn lost(
+        &mut self,
+        now: Instant,
+        (us, dst): (Option<IpAddr>, IpAddr),
+        seq: u16,
+        why: Why,
+    ) {
+        let from = us.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let event = match why {
             Why::Icmp(kind) => Event::Error(kind),
             why => Event::NotSent(why),
