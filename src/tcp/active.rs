@@ -49,6 +49,7 @@ impl<C: Congestion> Tcp<C> {
         let socket = set.get_mut(h).ok_or(TcpError::Aborted)?;
         let (mss, capacity) = (mss_of(room.payload), socket.rx.capacity());
         let mut tcb = Tcb::connect(&self.config, cx.now, iss, offset, mss, capacity);
+        tcb.tell_opened(cx.now, local, peer);
         let _ = tcb.set_options(cx.now, options);
         socket.role = Role::Connection(tcb);
         socket.at = Endpoint::flow(local, peer);

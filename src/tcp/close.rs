@@ -7,6 +7,7 @@ use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::event::Event;
 use super::segment::{Effects, Gone, Plan, TimeWait};
 use super::seq::SeqNum;
 use super::tcb::{State, Tcb};
@@ -19,23 +20,24 @@ impl<C: Congestion> Tcb<C> {
     /// The application sends no more: a FIN follows what is queued (RFC 9293 §3.10.4). It may
     /// still read. Put the socket on the ready list afterwards.
     pub fn shutdown(&mut self, cfg: &Config, now: Instant) {
-        let _ = (cfg, now);
+        let _ = cfg;
         if self.fin_queued {
             return;
         }
         self.fin_queued = true;
         self.push_due = true;
         // SYN-SENT and SYN-RECEIVED: once the connection is open.
-        self.enter_closing_state();
+        self.enter_closing_state(now);
     }
 
     /// From a state in which text flows to the one in which our FIN is on its way.
-    pub(super) fn enter_closing_state(&mut self) {
-        self.state = match self.state {
+    pub(super) fn enter_closing_state(&mut self, now: Instant) {
+        let next = match self.state {
             State::Established => State::FinWait1,
             State::CloseWait => State::LastAck,
             other => other,
         };
+        self.enter(now, next);
     }
 
     /// The application lets go of the connection, with `unread` octets in the receive buffer:
@@ -46,7 +48,7 @@ impl<C: Congestion> Tcb<C> {
     pub fn close(&mut self, cfg: &Config, now: Instant, unread: usize) -> Effects {
         match self.state {
             State::Closed | State::Listen | State::SynSent => {
-                self.finish();
+                self.finish(now);
                 return Effects::closed();
             }
             State::TimeWait => return Effects::default(),
@@ -96,13 +98,16 @@ impl<C: Congestion> Tcb<C> {
         if self.state != State::Closed {
             self.error = Some(TcpError::Aborted);
         }
-        self.finish();
+        self.finish(now);
         reset
     }
 
     /// CLOSED: nothing is sent or waited for any more.
-    pub(super) fn finish(&mut self) {
-        self.state = State::Closed;
+    pub(super) fn finish(&mut self, now: Instant) {
+        if let Some(error) = self.error {
+            self.tell(now, Event::Failed { error });
+        }
+        self.enter(now, State::Closed);
         self.quiet();
     }
 
@@ -125,16 +130,16 @@ impl<C: Congestion> Tcb<C> {
 
     /// Our FIN is acknowledged, the peer's has not come.
     pub(super) fn enter_fin_wait_2(&mut self, cfg: &Config, now: Instant) {
-        self.state = State::FinWait2;
+        self.enter(now, State::FinWait2);
         if self.orphan {
             self.timers.set(Timer::Idle, now + cfg.fin_wait_2);
         }
     }
 
     /// Both FINs are acknowledged, or the peer's is by `answer`.
-    pub(super) fn enter_time_wait(&mut self, answer: Option<Plan>) -> Effects {
+    pub(super) fn enter_time_wait(&mut self, now: Instant, answer: Option<Plan>) -> Effects {
         let window = self.rcv_wnd() >> (self.rcv_scale & 15);
-        self.state = State::TimeWait;
+        self.enter(now, State::TimeWait);
         self.quiet();
         Effects {
             answer,
@@ -162,7 +167,7 @@ impl<C: Congestion> Tcb<C> {
         quoted: SeqNum,
         local: bool,
     ) -> (bool, Effects) {
-        let _ = (cfg, now);
+        let _ = cfg;
         // RFC 5927 §4.1: only what is in flight can have caused an error. Probes and pure ACKs
         // of ours can as well, but then it tells nothing worth the risk.
         let mine = quoted.ge(self.snd_una) && quoted.lt(self.snd_nxt);
@@ -192,7 +197,7 @@ impl<C: Congestion> Tcb<C> {
             return (true, Effects::default());
         }
         self.error = Some(error);
-        self.finish();
+        self.finish(now);
         (true, Effects::closed())
     }
 }

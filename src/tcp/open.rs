@@ -88,7 +88,7 @@ impl<C: Congestion> Tcb<C> {
                 return Effects::drop(Drop::BadSegment);
             }
             self.error = Some(TcpError::Refused);
-            self.finish();
+            self.finish(now);
             return Effects::closed();
         }
         // Fourth: SYN; without it the segment says nothing.
@@ -110,7 +110,7 @@ impl<C: Congestion> Tcb<C> {
         if !flags.ack() {
             // SYNs crossed (RFC 9293 §3.5, figure 8). Text in the SYN is not stored, so it is
             // not acknowledged and will come again.
-            self.state = State::SynReceived;
+            self.enter(now, State::SynReceived);
             self.syn_due = true;
             self.snd_wl2 = self.snd_una;
             return Effects {
@@ -190,8 +190,8 @@ impl<C: Congestion> Tcb<C> {
 
     /// Enters ESTABLISHED.
     pub(super) fn establish(&mut self, cfg: &Config, now: Instant) {
-        self.state = State::Established;
-        self.cc = C::new(now, self.mss);
+        self.enter(now, State::Established);
+        self.cc.restart(now, self.mss);
         self.select(now);
         self.small_end = self.snd_una;
         self.flight_end = self.snd_una;
@@ -201,7 +201,7 @@ impl<C: Congestion> Tcb<C> {
         self.timers.set(Timer::Trim, now + cfg.trim_after);
         self.arm_keep_alive(now);
         if self.fin_queued {
-            self.enter_closing_state();
+            self.enter_closing_state(now);
         }
     }
 

@@ -424,6 +424,7 @@ impl<C: Congestion> Tcp<C> {
         let Some(child) = child else { return false };
         handshake.rcv_wnd = window::of_syn(socket.rx.capacity()).into();
         let mut tcb = Tcb::accepted(&self.config, cx.now, &handshake);
+        tcb.tell_opened(cx.now, ends.local, ends.peer);
         let _ = tcb.set_options(cx.now, options);
         socket.role = Role::Connection(tcb);
         socket.at = ends.flow();

@@ -7,6 +7,7 @@
 
 use super::config::Config;
 use super::congestion::{Congestion, Loss};
+use super::event::Event;
 use super::recovery::Mode;
 use super::rtt::micros;
 use super::segment::Segment;
@@ -80,6 +81,9 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn probe_time(&mut self, cfg: &Config, now: Instant) {
         let may = self.may_probe(cfg);
         self.loss.tail = if may { Tail::Due } else { Tail::No };
+        if may {
+            self.tell(now, Event::Tlp);
+        }
         let mut at = self.rtt.rto_after(cfg, now);
         if !may {
             at -= self.probe_wait(cfg);

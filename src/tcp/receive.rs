@@ -54,6 +54,22 @@ impl<C: Congestion> Tcb<C> {
         tx: &mut impl SendBuf,
     ) -> Effects {
         self.counts.segs_in = self.counts.segs_in.wrapping_add(1);
+        let before = self.seen();
+        let effects = self.received(cfg, now, segment, rx, tx);
+        self.tell_since(cfg, now, before);
+        effects
+    }
+
+    /// By state.
+    #[inline]
+    fn received(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        rx: &mut impl RecvBuf,
+        tx: &mut impl SendBuf,
+    ) -> Effects {
         match self.state {
             State::Established => {
                 if let Some(effects) = self.predicted(cfg, now, segment, rx, tx) {
@@ -110,6 +126,7 @@ impl<C: Congestion> Tcb<C> {
             (true, None) => return None,
             (false, _) => None,
         };
+        self.tell_received(now, segment);
         self.heard(cfg, now);
         let mut effects = Effects::default();
         if advance > 0 {
@@ -175,7 +192,7 @@ impl<C: Congestion> Tcb<C> {
         // Second: RST (RFC 5961 §3.2).
         if flags.rst() {
             return if seq == self.rcv_nxt {
-                self.reset()
+                self.reset(now)
             } else {
                 self.challenge(cfg, now, rx, Drop::BadSegment)
             };
@@ -210,15 +227,16 @@ impl<C: Congestion> Tcb<C> {
             // Also a smaller one, where TS.Recent is outdated (RFC 7323 §5.5).
             self.take_timestamp(now, seq, value);
         }
+        self.tell_received(now, segment);
         self.heard(cfg, now);
         let before = (self.state, tx.queued());
         self.acknowledge(cfg, now, segment, stamp.map(|(_, echo)| echo), tx);
         if self.fin_acknowledged() {
             match self.state {
                 State::FinWait1 => self.enter_fin_wait_2(cfg, now),
-                State::Closing => return self.enter_time_wait(None),
+                State::Closing => return self.enter_time_wait(now, None),
                 State::LastAck => {
-                    self.finish();
+                    self.finish(now);
                     return Effects::closed();
                 }
                 _ => {}
@@ -383,24 +401,27 @@ impl<C: Congestion> Tcb<C> {
         self.reassembly.duplicate = Default::default();
         self.ack.owed = Owed::Now;
         match self.state {
-            State::Established => self.state = State::CloseWait,
+            State::Established => self.enter(now, State::CloseWait),
             // Our FIN is not acknowledged yet, else the state were FIN-WAIT-2 by now.
-            State::FinWait1 => self.state = State::Closing,
-            State::FinWait2 => return Some(self.enter_time_wait(Some(self.ack_plan(now, rx)))),
+            State::FinWait1 => self.enter(now, State::Closing),
+            State::FinWait2 => {
+                let last = self.ack_plan(now, rx);
+                return Some(self.enter_time_wait(now, Some(last)));
+            }
             _ => {}
         }
         None
     }
 
     /// A valid RST (RFC 9293 §3.10.7.4, second).
-    fn reset(&mut self) -> Effects {
+    fn reset(&mut self, now: Instant) -> Effects {
         match self.state {
             // The SYN of an active open was answered with a SYN, and then with this.
             State::SynReceived => self.error = Some(TcpError::Refused),
             State::Closing | State::LastAck | State::TimeWait => {}
             _ => self.error = Some(TcpError::Reset),
         }
-        self.finish();
+        self.finish(now);
         Effects::closed()
     }
 }

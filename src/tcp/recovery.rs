@@ -25,6 +25,35 @@ pub enum Mode {
     Timeout,
 }
 
+/// Phases of congestion avoidance and loss recovery, as Linux names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CaState {
+    /// Nothing is amiss.
+    #[default]
+    Open,
+    /// The peer reported something missing, not enough yet to hold it for lost.
+    Disorder,
+    /// The window is being reduced because of a congestion mark (RFC 3168 §6.1.2).
+    Cwr,
+    /// Fast recovery (RFC 6675 §5).
+    Recovery,
+    /// Recovery after the retransmission timer expired (RFC 6298 §5.4).
+    Loss,
+}
+
+impl CaState {
+    /// Its name, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Disorder => "disorder",
+            Self::Cwr => "cwr",
+            Self::Recovery => "recovery",
+            Self::Loss => "loss",
+        }
+    }
+}
+
 /// State of loss recovery.
 #[derive(Debug, Clone, Default)]
 pub struct Recovery {
@@ -52,6 +81,18 @@ pub struct Recovery {
 }
 
 impl<C: Congestion> Tcb<C> {
+    /// The phase of loss recovery.
+    pub fn ca_state(&self) -> CaState {
+        match self.loss.mode {
+            Mode::Fast => CaState::Recovery,
+            Mode::Timeout => CaState::Loss,
+            Mode::Open if self.loss.dup_acks > 0 || self.scoreboard.octets() > 0 => {
+                CaState::Disorder
+            }
+            Mode::Open => CaState::Open,
+        }
+    }
+
     /// Octets in flight: RFC 6675 §4 SetPipe. Without SACK each duplicate acknowledgment stands
     /// for one segment that left, which is what RFC 5681 §3.2 does by inflating the window, and
     /// RFC 3042 (limited transmit) by looking away.

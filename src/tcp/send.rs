@@ -292,6 +292,7 @@ impl<C: Congestion> Tcb<C> {
         let segments = (plan.len as u32).div_ceil(u32::from(plan.mss.max(1)));
         let segments = segments.max(1);
         self.counts.segs_out = self.counts.segs_out.wrapping_add(segments);
+        self.tell_sent(now, plan, segments);
         if plan.flags.rst() || self.state == State::Closed {
             return;
         }

@@ -9,6 +9,7 @@ use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::event::Event;
 use super::rack::Tail;
 use super::segment::Effects;
 use super::tcb::{State, Tcb};
@@ -106,6 +107,7 @@ impl<C: Congestion> Tcb<C> {
         rx: &mut impl RecvBuf,
         tx: &mut impl SendBuf,
     ) -> Effects {
+        let before = self.seen();
         let mut alive = Ok(());
         if self.timers.expired(Timer::Retransmit, now) {
             alive = if self.loss.tail == Tail::Armed && !self.user_timed_out(now) {
@@ -121,13 +123,13 @@ impl<C: Congestion> Tcb<C> {
         if alive.is_ok() && self.timers.expired(Timer::Idle, now) {
             if self.orphan && self.state == State::FinWait2 {
                 // The peer may keep its side open for ever; nobody waits for it any more.
-                self.finish();
+                self.finish(now);
                 return Effects::closed();
             }
             alive = self.keep_alive_due(now);
         }
         if let Err(error) = alive {
-            return self.give_up(error);
+            return self.give_up(now, error);
         }
         if self.timers.expired(Timer::Ack, now) {
             self.ack_due(cfg);
@@ -138,6 +140,7 @@ impl<C: Congestion> Tcb<C> {
         if self.timers.expired(Timer::Trim, now) {
             self.trim(cfg, now, rx, tx);
         }
+        self.tell_since(cfg, now, before);
         Effects {
             ready: self.wants_to_send(tx),
             ..Effects::default()
@@ -165,6 +168,8 @@ impl<C: Congestion> Tcb<C> {
         }
         self.retries = self.retries.saturating_add(1);
         self.rtt.back_off();
+        let backoff = self.retries;
+        self.tell(now, Event::Rto { backoff });
         if self.state.is_synchronized() {
             let ranges = &self.scoreboard.ranges;
             if ranges
@@ -291,10 +296,10 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// The connection is beyond hope.
-    fn give_up(&mut self, error: TcpError) -> Effects {
+    fn give_up(&mut self, now: Instant, error: TcpError) -> Effects {
         // What the network said explains it better (RFC 1122 §4.2.3.9).
         self.error = Some(self.soft_error.unwrap_or(error));
-        self.finish();
+        self.finish(now);
         Effects::closed()
     }
 }

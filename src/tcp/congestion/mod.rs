@@ -10,6 +10,7 @@
 //! | `hystart`, `hystart_plus` | when slow start ends: HyStart, HyStart++ (RFC 9406) |
 //! | `bbr`, `bbr_model`, `bbr_cycle` | BBR (draft-ietf-ccwg-bbr-06): control, path model, states |
 //! | `any` | one of these, chosen while the program runs |
+//! | `observed` | one of these, and somebody who looks |
 //! | `delivery`, `pacer`, `gauge` | what a sender needs for them: delivery rate samples, pacing |
 
 pub mod any;
@@ -22,6 +23,7 @@ pub mod delivery;
 pub mod gauge;
 pub mod hystart;
 pub mod hystart_plus;
+pub mod observed;
 pub mod pacer;
 pub mod reno;
 
@@ -35,9 +37,11 @@ pub use delivery::{Delivery, RateSample, Stamp};
 pub use gauge::Gauge;
 pub use hystart::{HyStart, SlowStart, Standard};
 pub use hystart_plus::HyStartPlus;
+pub use observed::Observed;
 pub use pacer::Pacer;
 pub use reno::Reno;
 
+use super::event::Event;
 use core::fmt::Debug;
 use core::time::Duration;
 use phy::Instant;
@@ -133,6 +137,10 @@ pub struct Lost {
 pub trait Congestion: Debug + Clone {
     /// For a connection established at `now` that sends segments of up to `mss` octets.
     fn new(now: Instant, mss: u16) -> Self;
+    /// The handshake is over: as [`Congestion::new`], with what is to outlive it kept.
+    fn restart(&mut self, now: Instant, mss: u16) {
+        *self = Self::new(now, mss);
+    }
     /// The congestion window in octets, at least one segment.
     fn window(&self) -> u32;
     /// The slow start threshold in octets, where there is one.
@@ -192,6 +200,18 @@ pub trait Congestion: Debug + Clone {
     fn on_undo(&mut self) {}
     /// Segments are of up to `mss` octets from now on.
     fn on_mtu(&mut self, mss: u16);
+    /// Is [`Congestion::on_event`] to be called? Events are not even made where the answer is a
+    /// constant `false`, as it is here.
+    #[inline]
+    fn watches(&self) -> bool {
+        false
+    }
+    /// Something happened to the connection, for diagnostics. What the other methods are told is
+    /// not repeated ([`Event::Rtt`], [`Event::Lost`] and [`Event::Loss`]); an [`Observed`] makes one
+    /// stream of it all.
+    fn on_event(&mut self, now: Instant, event: &Event) {
+        let _ = (now, event);
+    }
 }
 
 /// A window of as many segments as `window` was, when segments of `old` octets become ones of
