@@ -10,6 +10,8 @@ mod attack;
 mod close;
 #[path = "tcp/fixed.rs"]
 mod fixed;
+#[path = "tcp/handshake.rs"]
+mod handshake;
 #[path = "tcp/icmp.rs"]
 mod icmp;
 #[path = "tcp/listen.rs"]

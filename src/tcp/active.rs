@@ -2,13 +2,14 @@
 //!
 //! Invariant: the source address is the route's or the one that was bound; the port is the
 //! bound one or an ephemeral one that no connection to the same peer uses, none in TIME-WAIT
-//! either. Called in the first turn of a socket after its `connect`.
+//! either unless timestamps protect the new one from the old (RFC 6191). Called in the first turn of a socket after its `connect`.
 
 use core::net::{IpAddr, SocketAddr};
+use phy::Instant;
 
 use super::congestion::Congestion;
 use super::error::TcpError;
-use super::passive::mss_of;
+use super::passive::{limited, mss_of};
 use super::seq::SeqNum;
 use super::socket::{Role, SocketOf};
 use super::tcb::Tcb;
@@ -43,11 +44,17 @@ impl<C: Congestion> Tcp<C> {
         if room.cast != Cast::Unicast {
             return Err(TcpError::NetUnreachable);
         }
-        let local = self.source::<S>(set, room.src, bound.port, peer)?;
+        let local = self.source::<S>(set, cx.now, room.src, bound.port, peer)?;
         let iss = SeqNum(cx.secret.isn(cx.now, local, peer));
+        // Beyond all that the last connection between the two could have sent in one window.
+        let last = self
+            .waits
+            .reuse(self.key.hash(&Endpoint::flow(local, peer)));
+        let iss = last.map_or(iss, |last| iss.max(last + 0x1_0001));
         let offset = cx.secret.timestamp_offset(local, peer);
         let socket = set.get_mut(h).ok_or(TcpError::Aborted)?;
-        let (mss, capacity) = (mss_of(room.payload), socket.rx.capacity());
+        let mss = limited(mss_of(room.payload), &options);
+        let capacity = socket.rx.capacity();
         let mut tcb = Tcb::connect(&self.config, cx.now, iss, offset, mss, capacity);
         tcb.tell_opened(cx.now, local, peer);
         let _ = tcb.set_options(cx.now, options);
@@ -60,6 +67,7 @@ impl<C: Congestion> Tcp<C> {
     fn source<S>(
         &mut self,
         set: &Set<S, C>,
+        now: Instant,
         ip: IpAddr,
         port: u16,
         peer: SocketAddr,
@@ -68,13 +76,17 @@ impl<C: Congestion> Tcp<C> {
         S: Stores<SocketOf<S, C>>,
     {
         let (waits, key) = (&self.waits, self.key);
+        let (span, least) = (self.config.time_wait, self.config.time_wait_reuse);
         let free = |port| {
             let local = SocketAddr::new(ip, port);
             let flow = Endpoint::flow(local, peer);
-            local != peer && set.lookup(&flow).is_none() && !waits.contains(key.hash(&flow))
+            set.lookup(&flow).is_none() && waits.admits(key.hash(&flow), now, span, least)
         };
         let port = match port {
-            0 => self.ports.pick(ip, peer, free),
+            // With itself a socket is connected only if it is bound to be.
+            0 => self.ports.pick(ip, peer, |port| {
+                SocketAddr::new(ip, port) != peer && free(port)
+            }),
             bound => Some(bound).filter(|port| free(*port)),
         };
         port.map(|port| SocketAddr::new(ip, port))

@@ -35,6 +35,10 @@ pub struct Config {
     pub mss_floor: u16,
     /// MSS of a peer that states none (RFC 9293 §3.7.1, 536 for IPv4).
     pub mss_default: u16,
+    /// Least time in TIME-WAIT after which a `connect` of ours may use the addresses and ports
+    /// again, where timestamps tell old segments apart (RFC 6191 §4, RFC 7323 appendix B);
+    /// `None` waits to the end.
+    pub time_wait_reuse: Option<Duration>,
 
     /// RTO before the first sample (RFC 6298 §2.1).
     pub rto_initial: Duration,
@@ -97,6 +101,7 @@ impl Default for Config {
             timestamp_lifetime: Duration::from_secs(24 * 24 * 3600),
             mss_floor: 48,
             mss_default: 536,
+            time_wait_reuse: Some(Duration::from_secs(1)),
             rto_initial: Duration::from_secs(1),
             rto_fallback: Duration::from_secs(3),
             rto_min: Duration::from_millis(200),
@@ -138,6 +143,9 @@ pub struct Options {
     /// Congestion control, where the type leaves a choice
     /// ([`Any`](super::congestion::Any)); `None` for the type's own.
     pub congestion: Option<Algorithm>,
+    /// Largest MSS to advertise and to use, octets of options and text (RFC 9293 §3.7.1);
+    /// counts when the connection is opened. `None` for what the link carries.
+    pub mss: Option<u16>,
 }
 
 /// When an idle peer is probed, in whole seconds.
@@ -175,6 +183,8 @@ pub(super) struct Chosen {
     pub(super) cork: bool,
     pub(super) quick_ack: bool,
     pub(super) congestion: Option<Algorithm>,
+    /// Octets, 0 for no limit.
+    mss: u16,
 }
 
 impl Chosen {
@@ -190,7 +200,13 @@ impl Chosen {
             cork: options.cork,
             quick_ack: options.quick_ack,
             congestion: options.congestion,
+            mss: options.mss.unwrap_or(0),
         }
+    }
+
+    /// Largest MSS the application wants.
+    pub(super) fn mss(&self) -> Option<u16> {
+        (self.mss > 0).then_some(self.mss)
     }
 
     pub(super) fn user_timeout(&self) -> Option<Duration> {
@@ -220,6 +236,7 @@ impl Chosen {
             keep_alive: self.keep_alive(),
             user_timeout: self.user_timeout(),
             congestion: self.congestion,
+            mss: self.mss(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::congestion::Congestion;
 use super::demux::{Ends, header_of};
 use super::error::TcpError;
 use super::listen::MOST_REPEATS;
-use super::passive::{is_parent, mss_of};
+use super::passive::{is_parent, limited, mss_of};
 use super::segment::{Gone, Plan, Room};
 use super::socket::{Role, SocketOf, TcpSocket, Wants};
 use super::{Handle, Set, Tcp};
@@ -93,7 +93,8 @@ impl<C: Congestion> Tcp<C> {
                 peer: embryo.peer(),
             };
             if let Ok(room) = out.room(ends.peer.ip(), Some(ends.local.ip())) {
-                let plan = self.syn_ack(cx, &embryo, mss_of(room.payload), capacity);
+                let mss = limited(mss_of(room.payload), &parent.options());
+                let plan = self.syn_ack(cx, &embryo, mss, capacity);
                 let dest = Dest {
                     wait: Wait::Queue,
                     ..dest_of(&ends, ttl, tos)

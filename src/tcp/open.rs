@@ -73,9 +73,9 @@ impl<C: Congestion> Tcb<C> {
         tx: &mut impl SendBuf,
     ) -> Effects {
         let flags = segment.flags;
-        // First: the ACK bit. Only our SYN can be acknowledged.
+        // First: the ACK bit. Only our SYN can be acknowledged, and what it said be echoed.
         let acked = segment.ack == self.snd_nxt && self.snd_nxt != self.snd_una;
-        if flags.ack() && !acked {
+        if flags.ack() && (!acked || self.echoes_another(now, segment)) {
             let reset = Plan::bare(segment.ack, SeqNum(0), TcpFlags::RST, 0);
             return Effects {
                 dropped: Some(Drop::BadSegment),
@@ -146,6 +146,16 @@ impl<C: Congestion> Tcb<C> {
         effects
     }
 
+    /// Does a SYN-ACK echo a timestamp that none of our SYNs carried? Then it answers another
+    /// connection's (RFC 7323 §3.2: TSecr is what was last received). Some peers echo 0.
+    fn echoes_another(&self, now: Instant, segment: &Segment<'_>) -> bool {
+        let Some((_, echo)) = segment.options.timestamps.filter(|_| self.timestamps) else {
+            return false;
+        };
+        let age = timestamp(now, self.ts_offset).wrapping_sub(echo);
+        echo != 0 && u128::from(age) > now.saturating_since(self.heard_at).as_millis() + 1
+    }
+
     /// Our SYN is acknowledged: ESTABLISHED, or what the application asked for since.
     pub(super) fn syn_acknowledged(
         &mut self,
@@ -172,7 +182,8 @@ impl<C: Congestion> Tcb<C> {
 
     /// Takes over what the peer's SYN agreed to.
     pub(super) fn agree(&mut self, cfg: &Config, now: Instant, peer: &Peer) {
-        self.peer_mss = peer.mss;
+        let most = self.options.mss().unwrap_or(u16::MAX).max(48);
+        self.peer_mss = peer.mss.min(most);
         self.sack = peer.sack;
         self.timestamps = peer.timestamp.is_some();
         self.ts_recent = peer.timestamp.unwrap_or(0);
@@ -184,7 +195,7 @@ impl<C: Congestion> Tcb<C> {
             self.rcv_scale = 0;
         }
         // What we can receive is the best guess at what the path carries both ways.
-        let whole = peer.mss.min(self.adv_mss).max(cfg.mss_floor.min(28));
+        let whole = self.peer_mss.min(self.adv_mss).max(cfg.mss_floor.min(28));
         self.mss = whole.saturating_sub(if self.timestamps { 12 } else { 0 });
     }
 

@@ -9,6 +9,7 @@
 use phy::Instant;
 
 use super::accept::{self, Listener};
+use super::config::Options;
 use super::congestion::Congestion;
 use super::demux::{Ends, refuse, reply};
 use super::limits::Cookies;
@@ -32,6 +33,11 @@ use crate::wire::{Tcp as Header, TcpFlags, TcpOptions};
 /// Octets of options and text of the largest segment that fits `room` octets behind an IP header.
 pub(super) fn mss_of(room: usize) -> u16 {
     u16::try_from(room.saturating_sub(Header::LEN)).unwrap_or(u16::MAX)
+}
+
+/// The same, no more than the application wants (`TCP_MAXSEG`).
+pub(super) fn limited(mss: u16, options: &Options) -> u16 {
+    options.mss.map_or(mss, |most| mss.min(most.max(48)))
 }
 
 /// Our SYN-ACK.
@@ -159,6 +165,7 @@ impl<C: Congestion> Tcp<C> {
         let buffers = accept::has_spare(set, h) || S::stream(0, 0).is_some();
         let Some(socket) = set.get_mut(h) else { return };
         let (ttl, tos) = (socket.ttl, socket.tos);
+        let adv_mss = limited(mss_of(answer.room()), &socket.options());
         let Some(listener) = listener_of(socket) else {
             return;
         };
@@ -198,7 +205,7 @@ impl<C: Congestion> Tcp<C> {
             iss,
             irs,
             offer: &offer,
-            adv_mss: mss_of(answer.room()),
+            adv_mss,
             scale: window::scale(&self.config),
             window: window::of_syn(capacity),
             clock: clock.wrapping_add(offset),
@@ -229,10 +236,11 @@ impl<C: Congestion> Tcp<C> {
         if flags.syn() && !flags.ack() && !flags.rst() && segment.seq.0 == embryo.irs {
             let may = self.syns.get_mut(id).is_some_and(Embryo::may_answer);
             if may {
-                let capacity = self
-                    .listener::<S>(set, ends.local)
-                    .map_or(0, |h| accept::capacity(set, h));
-                let plan = self.syn_ack(cx, &embryo, mss_of(answer.room()), capacity);
+                let parent = self.listener::<S>(set, ends.local);
+                let capacity = parent.map_or(0, |h| accept::capacity(set, h));
+                let options = parent.and_then(|h| set.get(h)).map(TcpSocket::options);
+                let mss = limited(mss_of(answer.room()), &options.unwrap_or_default());
+                let plan = self.syn_ack(cx, &embryo, mss, capacity);
                 let _ = reply(cx, answer, &ends, (None, 0), &plan);
             }
             return;
@@ -408,6 +416,8 @@ impl<C: Congestion> Tcp<C> {
             return false;
         };
         let (options, ttl, tos) = (parent.options(), parent.ttl, parent.tos);
+        handshake.adv_mss = limited(handshake.adv_mss, &options);
+        handshake.peer.mss = limited(handshake.peer.mss, &options);
         let (rx, tx) = (parent.rx.capacity(), parent.tx.capacity());
         if listener_of(parent).is_none_or(|listener| listener.is_full(self.limits.backlog)) {
             cx.drop(Drop::Backlog);

@@ -350,6 +350,13 @@ impl<R, T, C> TcpSocket<R, T, C> {
         self.change(|o| o.congestion = algorithm);
     }
 
+    /// Largest MSS it advertises, and uses whatever its peer advertises, in octets of options
+    /// and text; 48 at least, `None` for what the link carries (`TCP_MAXSEG`). Without effect
+    /// once the connection is open.
+    pub fn set_mss(&mut self, most: Option<u16>) {
+        self.change(|o| o.mss = most);
+    }
+
     /// Time to live of its packets, 1 to 255; `None` for the default of 64.
     pub fn set_ttl(&mut self, ttl: Option<u8>) {
         self.ttl = ttl.filter(|ttl| *ttl > 0);

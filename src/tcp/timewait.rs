@@ -77,8 +77,27 @@ impl TimeWaitTable {
     }
 
     /// Is the flow of this hash in TIME-WAIT?
+    #[cfg(test)]
     pub fn contains(&self, hash: u64) -> bool {
         self.find(hash).is_some()
+    }
+
+    /// May a connection of ours use this flow: because it is not in TIME-WAIT, or has been for
+    /// `least` of the `span` it waits, and timestamps tell what is left of the old one from the
+    /// new one (RFC 6191 §4, RFC 7323 appendix B.2)?
+    pub fn admits(&self, hash: u64, now: Instant, span: Duration, least: Option<Duration>) -> bool {
+        let Some(grave) = self.find(hash).and_then(|id| self.table.get(id)) else {
+            return true;
+        };
+        let waited = span.saturating_sub(grave.expires.saturating_since(now));
+        grave.stamped && least.is_some_and(|least| waited >= least)
+    }
+
+    /// Takes a flow out to use it again; the next initial sequence number must be beyond the one
+    /// returned.
+    pub fn reuse(&mut self, hash: u64) -> Option<SeqNum> {
+        let id = self.find(hash)?;
+        self.table.remove(id).map(|grave| grave.snd_nxt)
     }
 
     fn find(&self, hash: u64) -> Option<Id> {
@@ -276,6 +295,30 @@ mod tests {
         let verdict = table.receive(1, at(1), SPAN, &old);
         assert_eq!(verdict, Some(Verdict::Acknowledge(LEFT)));
         assert_eq!(table.receive(2, at(1), SPAN, &old), None);
+    }
+
+    /// RFC 6191 §4 and Linux's `tcp_tw_reuse`: after a second, with timestamps, once.
+    #[test]
+    fn our_own_connections_may_use_a_flow_again() {
+        let second = Some(Duration::from_secs(1));
+        let mut stamped = table(LEFT);
+        let plain = table(TimeWait {
+            ts_recent: None,
+            ..LEFT
+        });
+        for (ms, least, stamped_may) in [
+            (999, second, false),
+            (1000, second, true),
+            (59_999, second, true),
+            (59_999, None, false),
+        ] {
+            assert_eq!(stamped.admits(1, at(ms), SPAN, least), stamped_may, "{ms}");
+            assert!(!plain.admits(1, at(ms), SPAN, least), "{ms}");
+        }
+        assert!(plain.admits(2, at(1), SPAN, None));
+        assert_eq!(stamped.reuse(1), Some(LEFT.snd_nxt));
+        assert_eq!(stamped.reuse(1), None);
+        assert!(stamped.admits(1, at(1), SPAN, None));
     }
 
     #[test]
