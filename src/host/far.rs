@@ -24,8 +24,8 @@ use crate::udp::{Udp, UdpSocket};
 use crate::wire::Mac;
 
 /// A host with the usual protocols on the interface `I`; each connection chooses its congestion
-/// control, CUBIC if it does not.
-pub type Host<I> = Stack<I, Ipv4, (Icmp, Udp, Tcp<Any>), SlabSockets>;
+/// control, CUBIC if it does not, unless `C` is a type of one's own.
+pub type Host<I, C = Any> = Stack<I, Ipv4, (Icmp, Udp, Tcp<C>), SlabSockets>;
 
 /// A TCP connection or listener of such a host.
 pub type Connection = tcp::SocketOf<SlabSockets, Any>;

@@ -337,14 +337,17 @@ impl<C: Congestion> Tcb<C> {
 
     /// Place of `seq` in our stream.
     fn place_sent(&self, seq: SeqNum) -> u64 {
-        // Before our SYN is acknowledged SND.UNA is its number, and no octet of the stream is.
-        let syn = u32::from(!self.state.is_synchronized() && self.snd_nxt != self.snd_una);
-        place(self.counts.acked, self.snd_una + syn, seq)
+        // Before our SYN is acknowledged SND.UNA is its number, not that of an octet.
+        let syn = u32::from(!self.state.is_synchronized());
+        let fin = u64::from(self.fin_acknowledged());
+        let octets = self.counts.acked.saturating_add(fin);
+        place(octets, self.snd_una + syn, seq)
     }
 
     /// Place of `seq` in the peer's stream.
     fn place_received(&self, seq: SeqNum) -> u64 {
-        place(self.counts.received, self.rcv_nxt, seq)
+        let fin = u64::from(self.peer_closed());
+        place(self.counts.received.saturating_add(fin), self.rcv_nxt, seq)
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use netstrata::host::{AnyDevice, Connection, Datagrams, Phy};
+use netstrata::host::{AnyDevice, Datagrams, Phy};
 use netstrata::icmp::PingSocket;
 use netstrata::phy::{Direction, Instant, Traced, Tracer};
 use netstrata::socket::{Handle, SocketSet};
@@ -18,6 +18,7 @@ use crate::frame::{Frame, Link, Stamp};
 use crate::global::Global;
 use crate::session::Session;
 use crate::source::Step;
+use crate::trace::Connection;
 
 /// How long one act may take.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -28,6 +28,7 @@ mod stop;
 mod tcpclient;
 mod tcpserver;
 mod text;
+mod trace;
 mod transfer;
 mod units;
 mod view;

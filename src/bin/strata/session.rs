@@ -20,11 +20,12 @@ use netstrata::{Cidr, Stack};
 use crate::errors::{CliError, note};
 use crate::global::Global;
 use crate::stop;
+use crate::trace::Control;
 
 /// A host, and the second one if it sits on a cable.
 pub struct Session {
     /// The host.
-    pub host: Host<AnyLink>,
+    pub host: Host<AnyLink, Control>,
     /// The other one.
     pub far: Option<Far>,
     /// The device it sits on.
@@ -76,6 +77,11 @@ impl Session {
     /// Time to poll with.
     pub fn now(&self) -> Instant {
         self.runner.now()
+    }
+
+    /// The time of [`Instant::ZERO`], since 1970.
+    pub fn epoch(&self) -> Duration {
+        self.runner.epoch()
     }
 
     /// One turn of all hosts; sleeps until there is something to do, `until` at most.

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use netstrata::host::Connection;
 use netstrata::socket::Handle;
 use netstrata::tcp::{Config, TcpInfo};
 
 use crate::session::Session;
+use crate::trace::Connection;
 
 /// The line about a connection, as JSON if so wanted; `None` if it never was one.
 pub fn line(session: &mut Session, h: Handle<Connection>, json: bool) -> Option<String> {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use netstrata::host::{Connection, Pattern};
+use netstrata::host::Pattern;
 use netstrata::phy::{Instant, Watch};
 use netstrata::socket::Handle;
 use netstrata::socket::SocketSet;
@@ -16,6 +16,7 @@ use netstrata::tcp::{Algorithm, State, TcpError};
 use crate::errors::CliError;
 use crate::global::Global;
 use crate::session::{Rate, Session, passed};
+use crate::trace::{self, Connection};
 use crate::transfer::{Bad, Input, Output, Transfer, Trouble};
 use crate::units;
 use crate::{stats, stop};
@@ -84,6 +85,10 @@ pub struct Args {
     /// Print each connection's numbers when it ends, as `ss -ti` does
     #[arg(long)]
     stats: bool,
+
+    /// Write what happens to each connection to this file, as JSON lines for `strata plot`
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 struct One {
@@ -121,6 +126,9 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         );
     }
     let mut session = Session::open(global)?;
+    if let Some(path) = &args.trace {
+        trace::begin(path, "tcpclient", args.cc, session.epoch())?;
+    }
     let to = SocketAddr::new(
         IpAddr::V4(session.peer(args.destination.or(args.dest))?),
         args.port,
@@ -141,7 +149,8 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     client.end = session.now();
     let ended = ended.and_then(|()| client.linger(&mut session));
     let code = client.summary(&session)?;
-    ended.map(|()| code)
+    let traced = trace::finish();
+    ended.and(traced).map(|()| code)
 }
 
 impl Client<'_> {

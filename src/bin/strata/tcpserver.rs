@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use netstrata::host::{CABLE_NEAR, Connection, Pattern, Phy, pump};
+use netstrata::host::{CABLE_NEAR, Pattern, Phy, pump};
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, SocketSet};
 use netstrata::tcp::{Algorithm, State, TcpError};
@@ -15,6 +15,7 @@ use netstrata::tcp::{Algorithm, State, TcpError};
 use crate::errors::CliError;
 use crate::global::Global;
 use crate::session::{Rate, Session, passed};
+use crate::trace::{self, Connection};
 use crate::transfer::{Input, Output, Transfer};
 use crate::units;
 use crate::{stats, stop};
@@ -71,6 +72,10 @@ pub struct Args {
     /// Print each connection's numbers when it ends, as `ss -ti` does
     #[arg(long)]
     stats: bool,
+
+    /// Write what happens to each connection to this file, as JSON lines for `strata plot`
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 /// A connection and what is done with it.
@@ -124,6 +129,9 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         Input::open(path)?; // tells at once that it cannot be read
     }
     let mut session = Session::open(global)?;
+    if let Some(path) = &args.trace {
+        trace::begin(path, "tcpserver", args.cc, session.epoch())?;
+    }
     if session.phy == Phy::Cable {
         demonstrate(&mut session, &args);
         args.count = args.count.or(Some(1));
@@ -154,7 +162,8 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
     server.banner(&session)?;
     let ended = server.run(&mut session);
     let code = server.summary(&session)?;
-    ended.map(|()| code)
+    let traced = trace::finish();
+    ended.and(traced).map(|()| code)
 }
 
 /// On a cable nobody connects by himself: the other host does, once.

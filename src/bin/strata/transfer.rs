@@ -7,11 +7,12 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use netstrata::host::{Connection, Pattern, pump};
+use netstrata::host::{Pattern, pump};
 use netstrata::tcp::SendError;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::errors::CliError;
+use crate::trace::Connection;
 
 /// Octets read from a file at once at most.
 const PIECE: usize = 1 << 18;

@@ -2,6 +2,7 @@
 
 mod attack;
 mod close;
+mod events;
 mod harness;
 mod loss;
 mod open;

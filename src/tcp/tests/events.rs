@@ -1,0 +1,213 @@
+//! What a watcher of one connection is told, in order.
+
+extern crate std;
+
+use core::time::Duration;
+use std::fmt::Write as _;
+use std::string::String;
+use std::vec::Vec;
+
+use super::harness::{IRS, ISS, Rx, TS_OFFSET, Tx};
+use super::snapshot;
+use crate::socket::RecvBuf;
+use crate::tcp::congestion::Observed;
+use crate::tcp::*;
+use crate::wire::{SackBlocks, TcpFlags, TcpOptions};
+use phy::Instant;
+
+/// Keeps everything.
+#[derive(Debug, Clone, Default)]
+struct Log(Vec<(Instant, Event)>);
+
+impl Observer for Log {
+    fn on_event(&mut self, now: Instant, event: &Event) {
+        self.0.push((now, *event));
+    }
+}
+
+type Watched = Tcb<Observed<Reno, Log>>;
+
+/// A connection without timestamps, watched.
+struct Script {
+    cfg: Config,
+    now: Instant,
+    tcb: Watched,
+    rx: Rx,
+    tx: Tx,
+}
+
+impl Script {
+    fn new(open: impl FnOnce(&Config, &Rx) -> Watched) -> Self {
+        let cfg = Config {
+            timestamps: false,
+            ..Config::default()
+        };
+        let rx = Rx::new(cfg.receive_buffer);
+        let mut tcb = open(&cfg, &rx);
+        let [local, peer] =
+            ["10.0.0.1:1025", "10.0.0.2:80"].map(|end| end.parse().expect("an end"));
+        tcb.tell_opened(Instant::ZERO, local, peer);
+        let (now, tx) = (Instant::ZERO, Tx::default());
+        let mut script = Self {
+            cfg,
+            now,
+            tcb,
+            rx,
+            tx,
+        };
+        script.send();
+        script
+    }
+
+    fn send(&mut self) {
+        let (cfg, now) = (&self.cfg, self.now);
+        let room = Room { mss: 1000, gso: 0 };
+        while let Some(plan) = self.tcb.next_segment(cfg, now, &self.rx, &self.tx, room) {
+            self.tcb.on_sent(cfg, now, &plan);
+        }
+    }
+
+    fn write(&mut self, octets: u64) {
+        self.tx.written += octets;
+        self.send();
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let end = self.now + Duration::from_millis(ms);
+        while let Some(due) = self.tcb.deadline().filter(|due| *due <= end) {
+            self.now = due;
+            let (rx, tx) = (&mut self.rx, &mut self.tx);
+            let effects = self.tcb.on_timer(&self.cfg, due, rx, tx);
+            assert_eq!(effects.gone, Gone::No);
+            self.send();
+        }
+        self.now = end;
+    }
+
+    /// A segment of the peer: numbers count from the SYNs.
+    fn peer(&mut self, flags: TcpFlags, seq: u32, ack: u32, sack: &[(u32, u32)]) {
+        let mut blocks = SackBlocks::NONE;
+        for (from, to) in sack {
+            assert!(blocks.push((ISS + *from).0, (ISS + *to).0));
+        }
+        let mut options = TcpOptions {
+            sack: blocks,
+            ..TcpOptions::NONE
+        };
+        if flags.syn() {
+            options.mss = Some(1000);
+            options.sack_permitted = true;
+        }
+        let segment = Segment {
+            seq: IRS + seq,
+            ack: ISS + ack,
+            flags,
+            window: 60_000,
+            urgent: 0,
+            options,
+            payload: &[],
+            ecn: 0,
+        };
+        let (rx, tx) = (&mut self.rx, &mut self.tx);
+        let effects = self.tcb.receive(&self.cfg, self.now, &segment, rx, tx);
+        if let Some(plan) = effects.answer {
+            self.tcb.on_sent(&self.cfg, self.now, &plan);
+        }
+        self.send();
+    }
+
+    /// What was told, a line each, without the punctuation of `Debug`.
+    fn told(&self) -> String {
+        let mut text = String::new();
+        for (now, event) in &self.tcb.cc.observer().0 {
+            let event = std::format!("{event:?}").replace([',', '{', '}'], "");
+            let words: Vec<&str> = event.split_whitespace().collect();
+            let _ = writeln!(text, "{:8} {}", now.micros(), words.join(" "));
+        }
+        text
+    }
+}
+
+/// Opened by us, one segment lost and repaired by SACK, the last one by a probe, then silence
+/// until the timer, and an orderly end (RFC 9293 §3.5, RFC 6675 §5, RFC 8985 §7.3, RFC 6298 §5.4,
+/// RFC 9293 §3.6). Places count from the first octet; SYN takes none, FIN one.
+#[test]
+fn lossy_transfer() {
+    let mut s = Script::new(|cfg, rx| {
+        Tcb::connect(cfg, Instant::ZERO, ISS, TS_OFFSET, 1460, rx.capacity())
+    });
+    s.pass(100);
+    s.peer(TcpFlags::SYN | TcpFlags::ACK, 0, 1, &[]);
+    s.write(5000);
+    s.pass(100);
+    // The second of five was lost.
+    s.peer(TcpFlags::ACK, 1, 1001, &[]);
+    s.peer(TcpFlags::ACK, 1, 1001, &[(2001, 3001)]);
+    s.peer(TcpFlags::ACK, 1, 1001, &[(2001, 4001)]);
+    s.peer(TcpFlags::ACK, 1, 1001, &[(2001, 5001)]);
+    s.pass(100);
+    s.peer(TcpFlags::ACK, 1, 5001, &[]);
+    // Two more, of which nothing is heard.
+    s.write(2000);
+    s.pass(1000);
+    s.peer(TcpFlags::ACK, 1, 7001, &[]);
+    s.tcb.shutdown(&s.cfg, s.now);
+    s.send();
+    s.pass(100);
+    s.peer(TcpFlags::ACK, 1, 7002, &[]);
+    s.peer(TcpFlags::FIN | TcpFlags::ACK, 1, 7002, &[]);
+    snapshot!("events_lossy_transfer", s.told());
+}
+
+/// Opened by the peer; what ends a connection with an error is told before its state changes
+/// (RFC 9293 §3.10.7.4, second).
+#[test]
+fn reset_by_the_peer() {
+    let mut s = Script::new(|cfg, rx| {
+        let options = TcpOptions {
+            mss: Some(1000),
+            ..TcpOptions::NONE
+        };
+        let handshake = Handshake {
+            iss: ISS,
+            irs: IRS,
+            adv_mss: 1460,
+            peer: Peer::of_syn(cfg, &options),
+            our_scale: 0,
+            ts_offset: TS_OFFSET,
+            snd_wnd: 60_000,
+            rcv_wnd: u32::from(window::of_syn(rx.capacity())),
+            rtt: None,
+        };
+        Tcb::accepted(cfg, Instant::ZERO, &handshake)
+    });
+    s.peer(TcpFlags::RST, 1, 0, &[]);
+    insta::assert_snapshot!(s.told(), @r"
+           0 Opened local: 10.0.0.1:1025 peer: 10.0.0.2:80 state: Established
+           0 Failed error: Reset
+           0 State from: Established to: Closed
+    ");
+}
+
+/// An observer that wants nothing hears nothing, though it is there.
+#[test]
+fn nobody_watches() {
+    #[derive(Debug, Clone, Default)]
+    struct Deaf(u32);
+    impl Observer for Deaf {
+        fn watches(&self) -> bool {
+            false
+        }
+        fn on_event(&mut self, _: Instant, _: &Event) {
+            self.0 += 1;
+        }
+    }
+    let (cfg, rx) = (Config::default(), Rx::new(1000));
+    let now = Instant::ZERO;
+    let mut tcb = Tcb::<Observed<Reno, Deaf>>::connect(&cfg, now, ISS, 0, 1460, rx.capacity());
+    let room = Room { mss: 1460, gso: 0 };
+    let plan = tcb.next_segment(&cfg, now, &rx, &Tx::default(), room);
+    tcb.on_sent(&cfg, now, &plan.unwrap());
+    assert!(tcb.abort(now).is_none());
+    assert_eq!((tcb.state(), tcb.cc.observer().0), (State::Closed, 0));
+}
