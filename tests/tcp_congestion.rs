@@ -51,10 +51,10 @@ impl Flow {
         let (a, b, moved) = wires(Fault::new(a, back), Fault::new(b, fault));
         let mut pair = Pair::new(host(a, 1), host(b, 2), moved);
         let mut listener = Socket::listener((EAST, 80).into(), 4);
-        listener.set_congestion(cc);
+        listener.set_tcp_congestion(cc);
         let listener = pair.a.open(listener).unwrap();
         let mut client = Socket::connecting((EAST, 80).into());
-        client.set_congestion(cc);
+        client.set_tcp_congestion(cc);
         let client = pair.b.open(client).unwrap();
         Self {
             pair,
@@ -123,7 +123,7 @@ fn each_connection_chooses_and_a_listener_for_its_own() {
         assert_eq!(info(a, server).congestion, name);
         // A change of mind keeps the window.
         let before = info(b, flow.client).cwnd;
-        let change = |s: &mut Socket| s.set_congestion(Some(Algorithm::Reno));
+        let change = |s: &mut Socket| s.set_tcp_congestion(Some(Algorithm::Reno));
         b.socket(flow.client).with(change).unwrap();
         b.poll(*now);
         let after = info(b, flow.client);

@@ -155,7 +155,7 @@ fn a_storm_of_nonsense() {
         let h = loop {
             let h = script.host.socket(listener).accept();
             let h = h.unwrap_or_else(|| panic!("not accepted:\n{}", script.transcript()));
-            let peer = script.host.socket(h).look(|s| s.peer()).unwrap();
+            let peer = script.host.socket(h).look(|s| s.peer_addr()).unwrap();
             if peer.is_some_and(|peer| peer.port() == 9000) {
                 break h;
             }

@@ -225,7 +225,7 @@ impl Session {
             Service::Visit(octets) => {
                 let left = octets - self.pattern.position();
                 if left > 0 && pump::generate(socket, &mut self.pattern, left) == left {
-                    socket.shutdown();
+                    socket.shutdown(tcp::Shutdown::Write);
                 }
                 pump::discard(socket, |_| ())
             }
@@ -235,7 +235,7 @@ impl Session {
                 let complete = head.windows(4).any(|end| end == b"\r\n\r\n");
                 if complete || head.len() > HEAD {
                     let _ = socket.send(PAGE); // an empty send buffer has room for it
-                    socket.shutdown();
+                    socket.shutdown(tcp::Shutdown::Write);
                     moved.ended = true;
                 }
                 Ok(moved)

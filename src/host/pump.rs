@@ -3,7 +3,7 @@
 
 use crate::host::pattern::Pattern;
 use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
-use crate::tcp::{Congestion, RecvError, SendError, TcpError, TcpSocket};
+use crate::tcp::{Congestion, RecvError, SendError, Shutdown, TcpError, TcpSocket};
 
 /// What became of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,7 +41,7 @@ where
         };
         match socket.recv(into) {
             Ok(0) => {
-                socket.shutdown();
+                socket.shutdown(Shutdown::Write);
                 moved.ended = true;
                 return Ok(moved);
             }

@@ -7,8 +7,8 @@
 
 use core::fmt;
 
-use super::config::Options;
 use super::congestion::Congestion;
+use super::options::Options;
 use super::socket::{Role, TcpSocket, Wants};
 use crate::socket::{Bound, Handle, ReadBuf, RecvBuf, SendBuf, SocketSet};
 

@@ -304,7 +304,7 @@ impl<C: Congestion> Tcb<C> {
         let unacked = self.rcv_nxt.since(self.ack.last_sent);
         let quick = self.ack.quick > 0 && !self.ack.interactive;
         self.ack.quick = self.ack.quick.saturating_sub(1);
-        if quick || self.options.quick_ack || unacked >= u32::from(self.ack.rcv_mss) * 2 {
+        if quick || self.options.quickack || unacked >= u32::from(self.ack.rcv_mss) * 2 {
             self.ack.owed = Owed::Now;
         } else if self.ack.owed == Owed::No {
             self.ack.owed = Owed::Delayed;

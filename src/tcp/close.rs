@@ -65,7 +65,8 @@ impl<C: Congestion> Tcb<C> {
         self.options.let_go();
         self.shutdown(cfg, now);
         if self.state == State::FinWait2 {
-            self.timers.set(Timer::Idle, now + cfg.fin_wait_2);
+            self.timers
+                .set(Timer::Idle, now + self.options.fin_wait_2(cfg));
         }
         Effects {
             ready: true,
@@ -132,7 +133,8 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn enter_fin_wait_2(&mut self, cfg: &Config, now: Instant) {
         self.enter(now, State::FinWait2);
         if self.orphan {
-            self.timers.set(Timer::Idle, now + cfg.fin_wait_2);
+            self.timers
+                .set(Timer::Idle, now + self.options.fin_wait_2(cfg));
         }
     }
 

@@ -5,8 +5,6 @@
 
 use core::time::Duration;
 
-use super::congestion::Algorithm;
-
 /// Numbers that all connections of a stack share. The default behaves as Linux does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -80,6 +78,15 @@ pub struct Config {
 
     /// Time in FIN-WAIT-2 after the application has let go.
     pub fin_wait_2: Duration,
+    /// Idle time before the first keep-alive probe; RFC 9293 §3.8.4 asks for two hours at
+    /// least.
+    pub keepalive_time: Duration,
+    /// Time between keep-alive probes.
+    pub keepalive_interval: Duration,
+    /// Keep-alive probes without answer that end a connection.
+    pub keepalive_retries: u8,
+    /// Octets written and not sent yet above which a socket takes no more.
+    pub notsent_lowat: u32,
     /// Time in TIME-WAIT: 2 MSL (RFC 9293 §3.4.2).
     pub time_wait: Duration,
     /// Memory of idle buffers is given back after this.
@@ -120,123 +127,12 @@ impl Default for Config {
             invalid_interval: Duration::from_millis(500),
             invalid_replies: 64,
             fin_wait_2: Duration::from_secs(60),
+            keepalive_time: Duration::from_secs(7200),
+            keepalive_interval: Duration::from_secs(75),
+            keepalive_retries: 9,
+            notsent_lowat: u32::MAX,
             time_wait: Duration::from_secs(60),
             trim_after: Duration::from_secs(1),
-        }
-    }
-}
-
-/// What an application may set for one connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Options {
-    /// Send short segments at once instead of waiting for an acknowledgment (Nagle off).
-    pub no_delay: bool,
-    /// Hold short segments back until more is written, for 200 ms at most.
-    pub cork: bool,
-    /// Acknowledge every segment at once.
-    pub quick_ack: bool,
-    /// Probe an idle peer (RFC 9293 §3.8.4); off by default.
-    pub keep_alive: Option<KeepAlive>,
-    /// How long octets may stay unacknowledged, or the window zero, before the connection is
-    /// given up (RFC 5482); by default `Config::retries` decides.
-    pub user_timeout: Option<Duration>,
-    /// Congestion control, where the type leaves a choice
-    /// ([`Any`](super::congestion::Any)); `None` for the type's own.
-    pub congestion: Option<Algorithm>,
-    /// Largest MSS to advertise and to use, octets of options and text (RFC 9293 §3.7.1);
-    /// counts when the connection is opened. `None` for what the link carries.
-    pub mss: Option<u16>,
-}
-
-/// When an idle peer is probed, in whole seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeepAlive {
-    /// Idle seconds before the first probe.
-    pub idle: u16,
-    /// Seconds between probes.
-    pub interval: u16,
-    /// Unanswered probes that end the connection.
-    pub count: u8,
-}
-
-impl Default for KeepAlive {
-    /// Two hours, 75 seconds, nine probes (RFC 9293 §3.8.4 asks for at least two hours).
-    fn default() -> Self {
-        Self {
-            idle: 7200,
-            interval: 75,
-            count: 9,
-        }
-    }
-}
-
-/// [`Options`] as a control block keeps them: 16 octets.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Chosen {
-    /// Milliseconds, 0 for none.
-    user_timeout: u32,
-    /// Seconds, 0 for no probes at all.
-    keep_idle: u16,
-    keep_interval: u16,
-    keep_count: u8,
-    pub(super) no_delay: bool,
-    pub(super) cork: bool,
-    pub(super) quick_ack: bool,
-    pub(super) congestion: Option<Algorithm>,
-    /// Octets, 0 for no limit.
-    mss: u16,
-}
-
-impl Chosen {
-    pub(super) fn new(options: &Options) -> Self {
-        let keep = options.keep_alive;
-        let millis = |limit: Duration| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
-        Self {
-            user_timeout: options.user_timeout.map_or(0, |limit| millis(limit).max(1)),
-            keep_idle: keep.map_or(0, |keep| keep.idle.max(1)),
-            keep_interval: keep.map_or(0, |keep| keep.interval.max(1)),
-            keep_count: keep.map_or(0, |keep| keep.count),
-            no_delay: options.no_delay,
-            cork: options.cork,
-            quick_ack: options.quick_ack,
-            congestion: options.congestion,
-            mss: options.mss.unwrap_or(0),
-        }
-    }
-
-    /// Largest MSS the application wants.
-    pub(super) fn mss(&self) -> Option<u16> {
-        (self.mss > 0).then_some(self.mss)
-    }
-
-    pub(super) fn user_timeout(&self) -> Option<Duration> {
-        let limit = Duration::from_millis(u64::from(self.user_timeout));
-        (self.user_timeout > 0).then_some(limit)
-    }
-
-    pub(super) fn keep_alive(&self) -> Option<KeepAlive> {
-        (self.keep_idle > 0).then_some(KeepAlive {
-            idle: self.keep_idle,
-            interval: self.keep_interval,
-            count: self.keep_count,
-        })
-    }
-
-    /// Stops what serves an application that is there.
-    pub(super) fn let_go(&mut self) {
-        self.keep_idle = 0;
-        self.cork = false;
-    }
-
-    pub(super) fn options(&self) -> Options {
-        Options {
-            no_delay: self.no_delay,
-            cork: self.cork,
-            quick_ack: self.quick_ack,
-            keep_alive: self.keep_alive(),
-            user_timeout: self.user_timeout(),
-            congestion: self.congestion,
-            mss: self.mss(),
         }
     }
 }

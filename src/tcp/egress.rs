@@ -179,7 +179,7 @@ impl<C: Congestion> Tcp<C> {
         };
         let (config, now) = (&self.config, cx.now);
         if socket.wants.take(Wants::OPTIONS) {
-            let _ = tcb.set_options(now, tcb.options());
+            let _ = tcb.set_options(config, now, tcb.options());
         }
         if socket.wants.take(Wants::READ) {
             let _ = tcb.on_read(config, now, &socket.rx);

@@ -12,7 +12,7 @@
 //!
 //! | file | of | concern |
 //! | --- | --- | --- |
-//! | `socket`, `stream`, `accept` | shell | what applications touch: connections and listeners |
+//! | `socket`, `setters`, `stream`, `accept` | shell | what applications touch: connections and listeners |
 //! | `demux` | shell | the way up: whose segment is it, and what follows |
 //! | `passive` | shell | handshakes that peers begin |
 //! | `active` | shell | connections we begin: source address, port, first sequence number |
@@ -43,6 +43,7 @@ pub mod limits;
 mod listen;
 mod measure;
 pub mod open;
+pub mod options;
 mod passive;
 pub mod rack;
 pub mod ranges;
@@ -51,8 +52,10 @@ pub mod recovery;
 pub mod rtt;
 pub mod sack;
 pub mod segment;
+mod seldom;
 pub mod send;
 pub mod seq;
+mod setters;
 pub mod socket;
 pub mod stream;
 mod table;
@@ -62,7 +65,7 @@ mod timewait;
 pub mod window;
 
 pub use accept::OfferError;
-pub use config::{Config, KeepAlive, Options};
+pub use config::Config;
 pub use congestion::{Algorithm, Congestion, Reno};
 pub use error::TcpError;
 pub use event::{Event, Observer};
@@ -70,9 +73,10 @@ pub use fastopen::FastOpenKey;
 pub use info::TcpInfo;
 pub use limits::{Cookies, Limits};
 pub use recovery::CaState;
+pub use options::{Options, TcpKeepalive};
 pub use segment::{Effects, Gone, Plan, Room, Segment, TimeWait, reset_for, timestamp};
 pub use seq::SeqNum;
-pub use socket::{SocketOf, TcpSocket, UseError};
+pub use socket::{Shutdown, SocketOf, TcpSocket, UseError};
 pub use stream::{RecvError, SendError};
 pub use tcb::{Handshake, Peer, State, Tcb};
 

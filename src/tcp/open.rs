@@ -210,7 +210,7 @@ impl<C: Congestion> Tcb<C> {
         self.heard_at = now;
         self.timers.clear(Timer::Retransmit);
         self.timers.set(Timer::Trim, now + cfg.trim_after);
-        self.arm_keep_alive(now);
+        self.arm_keep_alive(cfg, now);
         if self.fin_queued {
             self.enter_closing_state(now);
         }

@@ -231,7 +231,7 @@ impl<C: Congestion> Tcb<C> {
         if self.push_due || self.loss.tail == Tail::Due {
             return true;
         }
-        fin || !self.options.cork && (self.options.no_delay || self.none_short())
+        fin || !self.options.cork && (self.options.nodelay || self.none_short())
     }
 
     /// Is no segment that was not full unacknowledged?

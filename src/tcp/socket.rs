@@ -6,13 +6,13 @@
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
 
 use super::accept::{Link, Listener};
-use super::config::{Config, KeepAlive, Options};
-use super::congestion::{Algorithm, Congestion, Reno};
+use super::config::Config;
+use super::congestion::{Congestion, Reno};
 use super::error::TcpError;
 use super::info::TcpInfo;
+use super::options::Options;
 use super::tcb::{State, Tcb};
 use crate::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Socket, Tx};
 use crate::transport::Endpoint;
@@ -128,6 +128,8 @@ impl Wants {
     pub const OFFERED: u16 = 128;
     /// Counted among the connections without an application.
     pub const ORPHAN: u16 = 256;
+    /// The application reads no more.
+    pub const DEAF: u16 = 512;
 
     pub fn set(&mut self, flags: u16) {
         self.0 |= flags;
@@ -144,6 +146,17 @@ impl Wants {
         self.clear(flags);
         was
     }
+}
+
+/// Which way of a connection is shut down, as `std::net::Shutdown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Nothing more is read.
+    Read,
+    /// Nothing more is sent.
+    Write,
+    /// Both.
+    Both,
 }
 
 /// Why a socket cannot be bound, connected or made to listen.
@@ -209,6 +222,7 @@ impl<R, T, C> TcpSocket<R, T, C> {
         }
         self.at.peer = Some(peer);
         self.error = None;
+        self.wants.clear(Wants::DEAF | Wants::SHUTDOWN);
         self.role = Role::Opening(self.options());
         Ok(())
     }
@@ -247,11 +261,23 @@ impl<R, T, C> TcpSocket<R, T, C> {
         }
     }
 
-    /// Sends no more: a FIN follows what is written already. The peer may still send, and it
-    /// is read as before (RFC 9293 §3.6, a half-closed connection).
-    pub fn shutdown(&mut self) {
-        if matches!(self.role, Role::Opening(_) | Role::Connection(_)) {
+    /// Ends one way of a connection, or both, as `shutdown(2)` does.
+    ///
+    /// [`Shutdown::Write`] sends no more: a FIN follows what is written already. The peer may
+    /// still send, and it is read as before (RFC 9293 §3.6, a half-closed connection). Later
+    /// writes fail with [`SendError::Closed`](super::SendError::Closed), a broken pipe.
+    ///
+    /// [`Shutdown::Read`] tells the peer nothing: reading gives the end once nothing is left to
+    /// be read. What comes later is acknowledged all the same, and read if asked for.
+    pub fn shutdown(&mut self, how: Shutdown) {
+        if !matches!(self.role, Role::Opening(_) | Role::Connection(_)) {
+            return;
+        }
+        if matches!(how, Shutdown::Write | Shutdown::Both) {
             self.wants.set(Wants::SHUTDOWN);
+        }
+        if matches!(how, Shutdown::Read | Shutdown::Both) {
+            self.wants.set(Wants::DEAF);
         }
     }
 
@@ -280,7 +306,7 @@ impl<R, T, C> TcpSocket<R, T, C> {
 
     /// Its own side; `None` before it is known. A listener on all addresses shows the
     /// unspecified one.
-    pub fn local(&self) -> Option<SocketAddr> {
+    pub fn local_addr(&self) -> Option<SocketAddr> {
         let any = match self.at.peer {
             Some(SocketAddr::V6(_)) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
             _ => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
@@ -290,7 +316,7 @@ impl<R, T, C> TcpSocket<R, T, C> {
     }
 
     /// The peer, if there is or was one.
-    pub fn peer(&self) -> Option<SocketAddr> {
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.at.peer
     }
 
@@ -299,80 +325,6 @@ impl<R, T, C> TcpSocket<R, T, C> {
         match &self.role {
             Role::Listen(listener) => listener.waiting(),
             _ => 0,
-        }
-    }
-
-    /// Changes its options; the next `poll` acts on them.
-    fn change(&mut self, f: impl FnOnce(&mut Options)) {
-        match &mut self.role {
-            Role::Closed(options) | Role::Opening(options) => f(options),
-            Role::Listen(listener) => f(&mut listener.options),
-            Role::Connection(tcb) => {
-                let mut options = tcb.options();
-                f(&mut options);
-                tcb.choose(&options);
-                self.wants.set(Wants::OPTIONS);
-            }
-        }
-    }
-
-    /// Sends short segments at once instead of waiting for the last one to be acknowledged
-    /// (RFC 9293 §3.7.4, `TCP_NODELAY`).
-    pub fn set_no_delay(&mut self, on: bool) {
-        self.change(|o| o.no_delay = on);
-    }
-
-    /// Holds short segments back until more is written, for 200 ms at most (`TCP_CORK`).
-    pub fn set_cork(&mut self, on: bool) {
-        self.change(|o| o.cork = on);
-    }
-
-    /// Acknowledges every segment at once (`TCP_QUICKACK`).
-    pub fn set_quick_ack(&mut self, on: bool) {
-        self.change(|o| o.quick_ack = on);
-    }
-
-    /// Probes an idle peer (RFC 9293 §3.8.4); `None`, the default, does not.
-    pub fn set_keep_alive(&mut self, probes: Option<KeepAlive>) {
-        self.change(|o| o.keep_alive = probes);
-    }
-
-    /// Gives the connection up after this time without progress (RFC 5482); `None` leaves it
-    /// to the number of retransmissions.
-    pub fn set_user_timeout(&mut self, after: Option<Duration>) {
-        self.change(|o| o.user_timeout = after);
-    }
-
-    /// Congestion control of a connection, or of a listener's connections; `None` for the one
-    /// its type names. A connection that is under way keeps its window. Without effect where
-    /// the type is one algorithm: [`Any`](super::congestion::Any) is what can change.
-    pub fn set_congestion(&mut self, algorithm: Option<Algorithm>) {
-        self.change(|o| o.congestion = algorithm);
-    }
-
-    /// Largest MSS it advertises, and uses whatever its peer advertises, in octets of options
-    /// and text; 48 at least, `None` for what the link carries (`TCP_MAXSEG`). Without effect
-    /// once the connection is open.
-    pub fn set_mss(&mut self, most: Option<u16>) {
-        self.change(|o| o.mss = most);
-    }
-
-    /// Time to live of its packets, 1 to 255; `None` for the default of 64.
-    pub fn set_ttl(&mut self, ttl: Option<u8>) {
-        self.ttl = ttl.filter(|ttl| *ttl > 0);
-    }
-
-    /// DSCP of its packets, in the upper six bits (RFC 2474); the lower two, ECN, are ours.
-    pub fn set_tos(&mut self, tos: u8) {
-        self.tos = tos & !3;
-    }
-
-    /// What the application set.
-    pub fn options(&self) -> Options {
-        match &self.role {
-            Role::Closed(options) | Role::Opening(options) => *options,
-            Role::Listen(listener) => listener.options,
-            Role::Connection(tcb) => tcb.options(),
         }
     }
 
@@ -410,13 +362,14 @@ impl<R, T, C: Congestion> TcpSocket<R, T, C> {
             }
     }
 
-    /// May text come that is not in the receive buffer yet?
+    /// May text come that is not in the receive buffer yet, and is it wanted?
     pub fn can_recv(&self) -> bool {
-        match &self.role {
-            Role::Opening(_) => true,
-            Role::Connection(tcb) => tcb.can_recv(),
-            Role::Closed(_) | Role::Listen(_) => false,
-        }
+        !self.wants.any(Wants::DEAF)
+            && match &self.role {
+                Role::Opening(_) => true,
+                Role::Connection(tcb) => tcb.can_recv(),
+                Role::Closed(_) | Role::Listen(_) => false,
+            }
     }
 
     /// What ended or prevented the connection; told once.
@@ -435,20 +388,6 @@ impl<R, T, C: Congestion> TcpSocket<R, T, C> {
             Role::Connection(tcb) => Some(tcb.info(config)),
             _ => None,
         }
-    }
-}
-
-impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
-    /// Octets the receive buffer holds at most; shrinking does not take back a window that
-    /// was offered. Returns what it is now.
-    pub fn set_recv_capacity(&mut self, octets: usize) -> usize {
-        self.wants.set(Wants::READ);
-        self.rx.set_capacity(octets)
-    }
-
-    /// Octets the send buffer holds at most. Returns what it is now.
-    pub fn set_send_capacity(&mut self, octets: usize) -> usize {
-        self.tx.set_capacity(octets)
     }
 }
 
@@ -512,10 +451,10 @@ impl<R: RecvBuf, T: SendBuf, C: Congestion> Socket for TcpSocket<R, T, C> {
 impl<R, T, C> fmt::Debug for TcpSocket<R, T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.state())?;
-        if let Some(local) = self.local() {
+        if let Some(local) = self.local_addr() {
             write!(f, " {local}")?;
         }
-        match self.peer() {
+        match self.peer_addr() {
             Some(peer) => write!(f, " -> {peer}"),
             None => Ok(()),
         }

@@ -8,9 +8,10 @@ use core::fmt;
 use core::time::Duration;
 
 use super::ack::Acking;
-use super::config::{Chosen, Config, Options};
+use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::options::{Chosen, Options};
 use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::sack::{Reassembly, Scoreboard};
@@ -279,11 +280,11 @@ impl<C: Congestion> Tcb<C> {
 
     /// Sets what an application may, and the timer it needs. True if something may be sent now
     /// that was held back.
-    pub fn set_options(&mut self, now: Instant, options: Options) -> bool {
+    pub fn set_options(&mut self, cfg: &Config, now: Instant, options: Options) -> bool {
         let push = self.choose(&options);
         if !self.orphan {
             self.timers.clear(Timer::Idle);
-            self.arm_keep_alive(now);
+            self.arm_keep_alive(cfg, now);
         }
         self.select(now);
         push
@@ -423,21 +424,20 @@ impl<C> Tcb<C> {
     /// Sets what an application may, where no time is known: `set_options` is to follow.
     pub(super) fn choose(&mut self, options: &Options) -> bool {
         let old = &self.options;
-        let push = options.no_delay && !old.no_delay || !options.cork && old.cork;
+        let push = options.nodelay && !old.nodelay || !options.cork && old.cork;
         self.options = Chosen::new(options);
         self.push_due |= push;
         push
     }
 
     /// Starts watching for an idle peer, if the application wants it.
-    pub(super) fn arm_keep_alive(&mut self, now: Instant) {
-        if let Some(keep) = self.options.keep_alive()
+    pub(super) fn arm_keep_alive(&mut self, cfg: &Config, now: Instant) {
+        if let Some(probes) = self.options.probes(cfg)
             && self.state.is_synchronized()
             && self.state != State::TimeWait
             && !self.timers.is_set(Timer::Idle)
         {
-            let idle = Duration::from_secs(u64::from(keep.idle));
-            self.timers.set(Timer::Idle, now + idle);
+            self.timers.set(Timer::Idle, now + probes.time);
         }
     }
 }

@@ -3,8 +3,6 @@
 //! Invariant: a deadline that is not set is [`Instant::MAX`]; a timer only changes state, what it
 //! wants sent comes out of [`Tcb::next_segment`].
 
-use core::time::Duration;
-
 use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
@@ -126,7 +124,7 @@ impl<C: Congestion> Tcb<C> {
                 self.finish(now);
                 return Effects::closed();
             }
-            alive = self.keep_alive_due(now);
+            alive = self.keep_alive_due(cfg, now);
         }
         if let Err(error) = alive {
             return self.give_up(now, error);
@@ -153,7 +151,7 @@ impl<C: Congestion> Tcb<C> {
             return Ok(());
         }
         let retries = match self.state {
-            State::SynSent => cfg.syn_retries,
+            State::SynSent => self.options.syn_retries(cfg),
             State::SynReceived => cfg.synack_retries,
             _ if self.orphan => cfg.orphan_retries,
             _ => cfg.retries,
@@ -228,19 +226,18 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// The peer may have been silent for long (RFC 9293 §3.8.4).
-    fn keep_alive_due(&mut self, now: Instant) -> Result<(), TcpError> {
-        let Some(keep) = self.options.keep_alive() else {
+    fn keep_alive_due(&mut self, cfg: &Config, now: Instant) -> Result<(), TcpError> {
+        let Some(keep) = self.options.probes(cfg) else {
             return Ok(());
         };
         if !self.state.is_synchronized() || self.state == State::TimeWait {
             return Ok(());
         }
-        let idle = Duration::from_secs(u64::from(keep.idle));
-        let due = self.heard_at + idle;
+        let due = self.heard_at + keep.time;
         let busy = self.in_flight() > 0 || self.timers.is_set(Timer::Persist);
         if busy || due > now {
             // Other timers watch a busy connection.
-            let next = if due > now { due } else { now + idle };
+            let next = if due > now { due } else { now + keep.time };
             self.timers.set(Timer::Idle, next);
             return Ok(());
         }
@@ -249,13 +246,12 @@ impl<C: Congestion> Tcb<C> {
             .options
             .user_timeout()
             .is_some_and(|limit| silent >= limit);
-        if self.probes > 0 && (self.probes >= keep.count || impatient) {
+        if self.probes > 0 && (self.probes >= keep.retries || impatient) {
             return Err(TcpError::TimedOut);
         }
         self.probes = self.probes.saturating_add(1);
         self.probe_due = true;
-        let interval = Duration::from_secs(u64::from(keep.interval));
-        self.timers.set(Timer::Idle, now + interval);
+        self.timers.set(Timer::Idle, now + keep.interval);
         Ok(())
     }
 

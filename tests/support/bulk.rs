@@ -5,7 +5,7 @@ use netstrata::iface::Ethernet;
 use netstrata::net::Ipv4;
 use netstrata::phy::Device;
 use netstrata::socket::{Handle, SlabSockets};
-use netstrata::tcp::{RecvError, SendError, SocketOf, Tcp};
+use netstrata::tcp::{RecvError, SendError, Shutdown, SocketOf, Tcp};
 use netstrata::wire::Mac;
 
 use super::{Seed, pattern};
@@ -95,7 +95,7 @@ impl Side {
                     }
                 }
                 if *sent == *total && !*shut {
-                    s.shutdown();
+                    s.shutdown(Shutdown::Write);
                     *shut = true;
                 }
                 loop {

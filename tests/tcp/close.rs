@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::support::snapshot;
-use netstrata::tcp::Limits;
+use netstrata::tcp::{Limits, Shutdown};
 
 fn shut_down(script: &mut Script<Host>, h: Handle<Socket>) {
     script.app("shut down", |host| {
-        host.socket(h).with(|s| s.shutdown()).unwrap()
+        host.socket(h)
+            .with(|s| s.shutdown(Shutdown::Write))
+            .unwrap()
     });
 }
 

@@ -5,7 +5,7 @@ use netstrata::iface::Ip;
 use netstrata::net::Ipv4;
 use netstrata::phy::{Cable, cable};
 use netstrata::socket::{FixedSockets, Handle, Ring, fixed};
-use netstrata::tcp::{OfferError, SocketOf, State, Tcp, TcpSocket};
+use netstrata::tcp::{OfferError, Shutdown, SocketOf, State, Tcp, TcpSocket};
 
 use crate::support::script::Script;
 use crate::support::{EAST, Seed, pattern, snapshot};
@@ -68,7 +68,9 @@ fn a_listener_uses_the_sockets_it_was_offered() {
     echo(&mut script, h);
     script.play("< F. 101:101 ack 101 win 1000");
     script.told("close", |host| {
-        host.socket(h).with(|s| s.shutdown()).unwrap()
+        host.socket(h)
+            .with(|s| s.shutdown(Shutdown::Write))
+            .unwrap()
     });
     script.play("< . 102:102 ack 102 win 1000");
     assert_eq!(script.host.socket(h).look(|s| s.state()), Ok(State::Closed));

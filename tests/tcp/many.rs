@@ -6,7 +6,7 @@ use super::*;
 use crate::support::pair::{End, Pair, wires};
 use netstrata::iface::Ethernet;
 use netstrata::phy::Device;
-use netstrata::tcp::RecvError;
+use netstrata::tcp::{RecvError, Shutdown};
 use netstrata::wire::Mac;
 
 /// A host on an Ethernet.
@@ -61,7 +61,7 @@ fn act<D: Device>(host: &mut Lan<D>, clients: &mut [Client]) -> bool {
                     let text: Vec<u8> = (client.sent..end).map(pattern).collect();
                     client.sent += s.send(&text).unwrap() as u64;
                     if client.sent == client.len {
-                        s.shutdown();
+                        s.shutdown(Shutdown::Write);
                     }
                 }
                 let mut text = [0; 4096];
@@ -158,7 +158,7 @@ fn ephemeral_ports_towards_one_peer_differ() {
             script
                 .host
                 .socket(h)
-                .look(|s| s.local())
+                .look(|s| s.local_addr())
                 .unwrap()
                 .unwrap()
                 .port()

@@ -34,7 +34,7 @@ fn passive_open_with_all_options() {
     let (local, peer) = script
         .host
         .socket(h)
-        .look(|s| (s.local(), s.peer()))
+        .look(|s| (s.local_addr(), s.peer_addr()))
         .unwrap();
     assert_eq!(local, Some((EAST, PORT).into()));
     assert_eq!(peer, Some((WEST, 5000).into()));
@@ -131,7 +131,9 @@ fn what_is_written_early_follows_the_handshake() {
     let (mut script, h) = connecting();
     script.told("write", |host| write(host, h, 100));
     script.told("shut down", |host| {
-        host.socket(h).with(|s| s.shutdown()).unwrap()
+        host.socket(h)
+            .with(|s| s.shutdown(netstrata::tcp::Shutdown::Write))
+            .unwrap()
     });
     script.play("< S. 0:0 ack 1 win 64000 <mss 1400>");
     snapshot!("tcp__written_early", script.transcript());

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::support::snapshot;
-use netstrata::tcp::KeepAlive;
+use netstrata::tcp::TcpKeepalive;
 
 const ALL: &str = "<mss 1460,sackOK,TS 100 ecr 0,nop,wscale 7>";
 
@@ -80,7 +80,7 @@ fn zero_window_of_ours() {
     let (mut script, listener) = listening(4);
     script.app("receive buffers of 4000 octets", |host| {
         host.socket(listener)
-            .with(|s| s.set_recv_capacity(4000))
+            .with(|s| s.set_recv_buffer_size(4000))
             .unwrap()
     });
     script.play("< S 0:0 win 65535 <mss 1460>\n< . ack 1 win 1000");
@@ -113,7 +113,7 @@ fn nagle_and_no_delay() {
     }
     script.play("+50ms\n< . ack 11 win 1000\n+50ms\n< . ack 31 win 1000");
     script.app("no delay", |host| {
-        host.socket(h).with(|s| s.set_no_delay(true)).unwrap()
+        host.socket(h).with(|s| s.set_nodelay(true)).unwrap()
     });
     for _ in 0..3 {
         script.told("write", |host| write(host, h, 10));
@@ -125,13 +125,12 @@ fn nagle_and_no_delay() {
 fn keep_alive() {
     let (mut script, h) = accepted("<mss 1000>");
     script.app("keep alive", |host| {
-        let probes = KeepAlive {
-            idle: 10,
-            interval: 2,
-            count: 3,
-        };
+        let probes = TcpKeepalive::new()
+            .with_time(Duration::from_secs(10))
+            .with_interval(Duration::from_secs(2))
+            .with_retries(3);
         host.socket(h)
-            .with(|s| s.set_keep_alive(Some(probes)))
+            .with(|s| s.set_tcp_keepalive(&probes))
             .unwrap()
     });
     script.play(
@@ -151,7 +150,7 @@ fn user_timeout() {
     let (mut script, h) = accepted("<mss 1000>");
     script.app("user timeout 3 s", |host| {
         host.socket(h)
-            .with(|s| s.set_user_timeout(Some(Duration::from_secs(3))))
+            .with(|s| s.set_tcp_user_timeout(Some(Duration::from_secs(3))))
             .unwrap()
     });
     script.told("write", |host| write(host, h, 10));

@@ -18,7 +18,7 @@ use netstrata::iface::Ethernet;
 use netstrata::net::Ipv4;
 use netstrata::socket::{Handle, SlabSockets, SocketSet};
 use netstrata::tcp::congestion::Any;
-use netstrata::tcp::{Algorithm, KeepAlive, RecvError, SocketOf, Tcp, TcpSocket};
+use netstrata::tcp::{Algorithm, RecvError, Shutdown, SocketOf, Tcp, TcpKeepalive, TcpSocket};
 use netstrata::udp::{Udp, UdpSocket};
 use netstrata::wire::{self, Arp, Icmpv4, TcpFlags, ethertype, protocol};
 use netstrata::{Next, Stack};
@@ -94,12 +94,12 @@ impl Host {
         let local = SocketAddr::new(HOST.into(), ECHO);
         let mut listener = TcpSocket::listener(local, 16);
         // Connections have their options from it: peers that fall silent are given up.
-        listener.set_keep_alive(Some(KeepAlive {
-            idle: 60,
-            interval: 10,
-            count: 3,
-        }));
-        listener.set_user_timeout(Some(Duration::from_secs(120)));
+        let probes = TcpKeepalive::new()
+            .with_time(Duration::from_secs(60))
+            .with_interval(Duration::from_secs(10))
+            .with_retries(3);
+        listener.set_tcp_keepalive(&probes);
+        listener.set_tcp_user_timeout(Some(Duration::from_secs(120)));
         let buffer = || vec![0; 4096].into_boxed_slice();
         let pings = PingSocket::new(77, buffer(), buffer());
         Self {
@@ -265,9 +265,9 @@ impl Host {
             10 => {
                 let (on, algorithm) = (u.arbitrary()?, u.choose(&Algorithm::ALL)?);
                 bound.with(|s| {
-                    s.set_congestion(Some(*algorithm));
-                    s.set_no_delay(on);
-                    s.set_quick_ack(!on);
+                    s.set_tcp_congestion(Some(*algorithm));
+                    s.set_nodelay(on);
+                    s.set_quickack(!on);
                     true
                 })
             }
@@ -275,15 +275,15 @@ impl Host {
                 let (on, seconds) = (u.arbitrary()?, u.arbitrary::<u8>()?);
                 bound.with(|s| {
                     s.set_cork(on);
-                    s.set_user_timeout(Some(Duration::from_secs(seconds.into())));
-                    s.set_recv_capacity(len);
-                    s.set_send_capacity(len);
+                    s.set_tcp_user_timeout(Some(Duration::from_secs(seconds.into())));
+                    s.set_recv_buffer_size(len);
+                    s.set_send_buffer_size(len);
                     true
                 })
             }
             4 | 5 => bound.with(|s| s.send(&vec![3; len]).is_ok()),
             6 => bound.with(|s| s.recv(&mut vec![0; len]).is_ok()),
-            7 => bound.with(|s| s.shutdown()).map(|()| true),
+            7 => bound.with(|s| s.shutdown(Shutdown::Write)).map(|()| true),
             8 => bound.with(|s| s.abort()).map(|()| true),
             _ => Ok(true),
         };

@@ -13,7 +13,7 @@ use crate::trace::Connection;
 pub fn line(session: &mut Session, h: Handle<Connection>, json: bool) -> Option<String> {
     let look = |socket: &Connection| {
         let info = socket.info(&Config::default())?;
-        Some((socket.local()?, socket.peer()?, info))
+        Some((socket.local_addr()?, socket.peer_addr()?, info))
     };
     let (local, peer, info) = session.host.socket(h).look(look).ok()??;
     Some(if json {

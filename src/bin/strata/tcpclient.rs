@@ -160,8 +160,8 @@ impl Client<'_> {
             let (transfer, size) = self.transfer()?;
             total = total.zip(size).map(|(total, size)| total + size);
             let mut socket = Connection::connecting(self.to);
-            socket.set_no_delay(self.args.nodelay);
-            socket.set_congestion(Some(self.args.cc));
+            socket.set_nodelay(self.args.nodelay);
+            socket.set_tcp_congestion(Some(self.args.cc));
             let handle = session
                 .host
                 .open(socket)
@@ -291,7 +291,7 @@ impl Client<'_> {
         let transfer = &mut one.transfer;
         let turned = session.host.socket(one.handle).with(|socket| {
             let result = transfer.turn(socket);
-            (result, socket.state(), socket.local())
+            (result, socket.state(), socket.local_addr())
         });
         let (result, state, local) = match turned {
             Ok(turned) => turned,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use netstrata::host::{CABLE_NEAR, Pattern, Phy, pump};
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, SocketSet};
-use netstrata::tcp::{Algorithm, State, TcpError};
+use netstrata::tcp::{Algorithm, Shutdown, State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
@@ -138,7 +138,7 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
     }
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), args.port);
     let mut listener = Connection::listener(any, args.backlog as usize);
-    listener.set_congestion(Some(args.cc));
+    listener.set_tcp_congestion(Some(args.cc));
     let listener = session
         .host
         .open(listener)
@@ -248,7 +248,7 @@ impl Server<'_> {
                 let _ = session.host.close(self.listener);
                 for (h, one) in &mut self.open {
                     let _ = session.host.socket(*h).with(|socket| match &mut one.work {
-                        Work::Echo => socket.shutdown(),
+                        Work::Echo => socket.shutdown(Shutdown::Write),
                         Work::Transfer(transfer) => transfer.stop(socket),
                     });
                 }
@@ -300,7 +300,7 @@ impl Server<'_> {
 
     fn accept(&mut self, session: &mut Session) -> Result<(), CliError> {
         while let Some(h) = session.host.socket(self.listener).accept() {
-            let Ok(Some(peer)) = session.host.socket(h).look(|socket| socket.peer()) else {
+            let Ok(Some(peer)) = session.host.socket(h).look(|socket| socket.peer_addr()) else {
                 continue;
             };
             self.accepted += 1;

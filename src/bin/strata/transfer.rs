@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use netstrata::host::{Pattern, pump};
-use netstrata::tcp::SendError;
+use netstrata::tcp::{SendError, Shutdown};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::errors::CliError;
@@ -291,7 +291,7 @@ impl Transfer {
                 Fed::All(n) => {
                     self.sent += n;
                     self.fed = true;
-                    socket.shutdown();
+                    socket.shutdown(Shutdown::Write);
                 }
             }
         }
@@ -324,7 +324,7 @@ impl Transfer {
     pub fn stop(&mut self, socket: &mut Connection) {
         if !self.fed {
             self.fed = true;
-            socket.shutdown();
+            socket.shutdown(Shutdown::Write);
         }
     }
 }

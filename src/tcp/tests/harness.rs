@@ -317,22 +317,20 @@ impl Harness {
         let mut options = self.tcb.options();
         let number = |n: usize| words[n].parse::<u16>().expect("a number");
         match words[0] {
-            "nodelay" => options.no_delay = true,
+            "nodelay" => options.nodelay = true,
             "cork" => options.cork = true,
             "uncork" => options.cork = false,
-            "quickack" => options.quick_ack = true,
+            "quickack" => options.quickack = true,
             "usertimeout" => options.user_timeout = Some(duration(words[1])),
             "keepalive" => {
-                let (idle, interval, count) = (number(1), number(2), number(3) as u8);
-                options.keep_alive = Some(KeepAlive {
-                    idle,
-                    interval,
-                    count,
-                });
+                options.keepalive = true;
+                options.keepalive_time = Some(Duration::from_secs(number(1).into()));
+                options.keepalive_interval = Some(Duration::from_secs(number(2).into()));
+                options.keepalive_retries = Some(number(3) as u8);
             }
             other => panic!("unknown event {other}"),
         }
-        self.tcb.set_options(self.now, options);
+        self.tcb.set_options(&self.cfg, self.now, options);
     }
 
     /// A segment arrives; its answer, if any, is sent.

@@ -102,11 +102,11 @@ impl End {
         let (iss, mss) = (SeqNum(side.iss), side.mss as u16);
         let mut tcb = Tcb::connect(&cfg, now, iss, side.iss ^ 0x5555, mss, rx.capacity());
         let options = Options {
-            no_delay: side.no_delay,
+            nodelay: side.no_delay,
             congestion: Some(side.congestion),
             ..Options::default()
         };
-        tcb.set_options(now, options);
+        tcb.set_options(&cfg, now, options);
         let (side, tx) = (
             side.clone(),
             Tx {
