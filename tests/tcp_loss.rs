@@ -21,9 +21,9 @@ struct Outcome {
 }
 
 /// What can be told about a socket.
-fn about(host: &mut Bad, h: Handle<Socket>) -> impl core::fmt::Debug {
+fn about(host: &mut Bad, h: Handle<Socket>, now: Instant) -> impl core::fmt::Debug {
     host.socket(h)
-        .look(|s| (s.unacknowledged(), s.info(&Default::default())))
+        .look(|s| (s.unacknowledged(), s.info(&Default::default(), now)))
 }
 
 /// Moves `there` octets from the client to the server and `back` the other way.
@@ -51,15 +51,18 @@ fn transfer(ends: (cable::End, cable::End), fault: FaultConfig, there: u64, back
         }
         let idle = now - last.0;
         if idle > patience {
-            println!("{:#?}", about(b, client.h));
-            println!("{:#?}", server.as_ref().map(|side| about(a, side.h)));
+            println!("{:#?}", about(b, client.h, now));
+            println!("{:#?}", server.as_ref().map(|side| about(a, side.h, now)));
             panic!("nothing came for {idle:?}: {fault:?}");
         }
         over
     });
     if end != End::Done {
-        println!("{:#?}", about(&mut pair.b, client.h));
-        println!("{:#?}", server.map(|side| about(&mut pair.a, side.h)));
+        println!("{:#?}", about(&mut pair.b, client.h, pair.now));
+        println!(
+            "{:#?}",
+            server.map(|side| about(&mut pair.a, side.h, pair.now))
+        );
         panic!("{end:?} at {:?}: {fault:?}", pair.now);
     }
     assert_eq!(client.got, back);

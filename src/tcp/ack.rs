@@ -218,7 +218,10 @@ impl<C: Congestion> Tcb<C> {
         self.soft_error = None;
 
         let rtt = self.sample_rtt(now, ack, echo, flight);
-        self.retries = 0;
+        if self.retries > 0 {
+            self.count_rto_end(now);
+            self.retries = 0;
+        }
         let mode = self.loss.mode;
         self.recovery_advance(acked);
         let mut news = self.news(now, acked, delivered, rtt);

@@ -56,12 +56,8 @@ impl<C: Congestion> Tcp<C> {
         let mss = limited(mss_of(room.payload), &options);
         let capacity = socket.rx.capacity();
         let mut tcb = Tcb::connect(&self.config, cx.now, iss, offset, mss, capacity);
-<<<<<<< HEAD
         tcb.tell_opened(cx.now, local, peer);
-        let _ = tcb.set_options(cx.now, options);
-=======
         let _ = tcb.set_options(&self.config, cx.now, options);
->>>>>>> 2962ac9 (Name socket options and their setters as std and socket2 do)
         socket.role = Role::Connection(tcb);
         socket.at = Endpoint::flow(local, peer);
         set.rekey(h).map_err(|_| TcpError::AddrInUse)

@@ -3,6 +3,8 @@
 //! Invariant: in CLOSED and TIME-WAIT no timer runs and nothing is sent. Our FIN takes the
 //! number after the last octet queued when it was sent, for good.
 
+use core::time::Duration;
+
 use super::ack::Owed;
 use super::config::Config;
 use super::congestion::Congestion;
@@ -54,7 +56,8 @@ impl<C: Congestion> Tcb<C> {
             State::TimeWait => return Effects::default(),
             _ => {}
         }
-        if unread > 0 && self.state != State::Closing && self.state != State::LastAck {
+        let both = matches!(self.state, State::Closing | State::LastAck);
+        if unread > 0 && !both || self.options.linger() == Some(Duration::ZERO) {
             return Effects {
                 answer: self.abort(now),
                 ..Effects::closed()

@@ -85,6 +85,10 @@ pub struct Config {
     pub keepalive_interval: Duration,
     /// Keep-alive probes without answer that end a connection.
     pub keepalive_retries: u8,
+    /// Rate at which text is paced in slow start, per cent of a window in a round trip.
+    pub pacing_slow_start: u16,
+    /// The same after slow start.
+    pub pacing_avoidance: u16,
     /// Octets written and not sent yet above which a socket takes no more.
     pub notsent_lowat: u32,
     /// Time in TIME-WAIT: 2 MSL (RFC 9293 §3.4.2).
@@ -130,6 +134,8 @@ impl Default for Config {
             keepalive_time: Duration::from_secs(7200),
             keepalive_interval: Duration::from_secs(75),
             keepalive_retries: 9,
+            pacing_slow_start: 200,
+            pacing_avoidance: 120,
             notsent_lowat: u32::MAX,
             time_wait: Duration::from_secs(60),
             trim_after: Duration::from_secs(1),

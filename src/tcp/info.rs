@@ -1,174 +1,306 @@
-//! What can be told about a connection.
+//! What can be told about a connection, in the names of Linux's `struct tcp_info`.
+//!
+//! Invariant: reading changes nothing. Windows and what is in flight are in segments of
+//! `snd_mss` octets, as Linux counts them, and in octets in fields that say so. What Linux
+//! counts and this stack has no use for is zero, and says so.
 
-use core::fmt;
 use core::time::Duration;
 
+use super::config::Config;
 use super::congestion::Congestion;
+use super::recovery::CaState;
+use super::segment::timestamp;
 use super::tcb::{State, Tcb};
+use crate::socket::{RecvBuf, SendBuf};
+use phy::Instant;
 
-/// A snapshot of one connection's numbers, as `TCP_INFO` gives them.
+/// A snapshot of one connection's numbers, as `TCP_INFO` gives them; printed in the words of
+/// `ss -ti`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpInfo {
-    /// Connection state.
-    pub state: State,
-    /// Retransmission timeout now, with its back-off.
-    pub rto: Duration,
-    /// Smoothed round-trip time, `None` before the first sample.
-    pub srtt: Option<Duration>,
-    /// Mean deviation of the round-trip time.
-    pub rttvar: Duration,
-    /// Least round-trip time seen, `None` before the first sample.
-    pub min_rtt: Option<Duration>,
     /// Name of the congestion control.
     pub congestion: &'static str,
-    /// Congestion window, octets.
-    pub cwnd: u32,
-    /// Octets per second that the peer was last seen to receive, where the congestion control
-    /// has that measured.
-    pub delivery_rate: Option<u64>,
-    /// Octets per second that text is sent at, where it is paced.
-    pub pacing_rate: Option<u64>,
-    /// Slow start threshold, octets, where the algorithm has one.
-    pub ssthresh: Option<u32>,
-    /// Octets (with SYN and FIN) sent and neither acknowledged nor held to be lost.
-    pub in_flight: u32,
-    /// Octets (with SYN and FIN) sent and not acknowledged cumulatively.
-    pub unacked: u32,
-    /// Octets the peer reported out of order.
-    pub sacked: u32,
-    /// Expirations of the retransmission timer, or unanswered probes, since the last progress.
-    pub retries: u8,
-    /// Octets retransmitted in the loss event under way and not known to have arrived.
-    pub retransmitting: u32,
-    /// Segments retransmitted over the connection's life.
-    pub retransmits: u32,
+    /// Connection state.
+    pub state: State,
+    /// Phase of congestion avoidance and loss recovery.
+    pub ca_state: CaState,
+    /// Expirations of the retransmission timer since the last progress.
+    pub retransmits: u8,
+    /// Unanswered probes, of a zero window or of idleness.
+    pub probes: u8,
+    /// How often the timeout, or the time between probes, was doubled.
+    pub backoff: u8,
+    /// What was agreed on: a sum of the `OPT_` constants.
+    pub options: u8,
+    /// Shift of the peer's windows, 0 to 14.
+    pub snd_wscale: u8,
+    /// Shift of ours, 0 to 14.
+    pub rcv_wscale: u8,
+    /// Was the application what limited the last delivery rate?
+    pub delivery_rate_app_limited: bool,
+    /// Retransmission timeout now, with its back-off.
+    pub rto: Duration,
+    /// Delay of the next delayed acknowledgment; zero before any text came.
+    pub ato: Duration,
     /// Octets of text in a full segment that we send.
     pub snd_mss: u16,
-    /// Octets of text in the largest segment received, as far as acknowledging needs it.
+    /// Octets of text in a full segment of the peer, as seen.
     pub rcv_mss: u16,
-    /// MSS we advertised.
-    pub adv_mss: u16,
-    /// The peer's window, octets.
-    pub snd_wnd: u32,
-    /// The window we offered and that is still open, octets.
-    pub rcv_wnd: u32,
-    /// Shift of the peer's window and of ours, where scaling was agreed on.
-    pub window_scales: Option<(u8, u8)>,
-    /// Are timestamps used?
-    pub timestamps: bool,
-    /// Is SACK used?
-    pub sack: bool,
+    /// MSS we advertised: octets of options and text.
+    pub advmss: u16,
+    /// Segments sent and not acknowledged cumulatively.
+    pub unacked: u32,
+    /// Segments the peer reported out of order.
+    pub sacked: u32,
+    /// Segments held to be lost.
+    pub lost: u32,
+    /// Segments retransmitted and not known to have arrived.
+    pub retrans: u32,
+    /// Always zero, as in Linux since forward acknowledgment was given up.
+    pub fackets: u32,
+    /// Time since text was last sent; since the connection was made if none was.
+    pub last_data_sent: Duration,
+    /// Always zero, as in Linux.
+    pub last_ack_sent: Duration,
+    /// Time since text last came; `None` if none did.
+    pub last_data_recv: Option<Duration>,
+    /// Time since a segment last came.
+    pub last_ack_recv: Duration,
+    /// Widest window that would be offered now, octets.
+    pub rcv_ssthresh: u32,
+    /// Smoothed round-trip time, `None` before the first sample.
+    pub rtt: Option<Duration>,
+    /// Mean deviation of the round-trip time.
+    pub rttvar: Duration,
+    /// Slow start threshold, segments; 0x7fffffff where there is none.
+    pub snd_ssthresh: u32,
+    /// Congestion window, segments.
+    pub snd_cwnd: u32,
+    /// Duplicate acknowledgments that mean a loss.
+    pub reordering: u32,
+    /// Octets the receive buffer holds at most.
+    pub rcv_space: u32,
+    /// Segments retransmitted over the connection's life.
+    pub total_retrans: u32,
+    /// Octets per second that text is sent at, or would be if it were paced; `None` before the
+    /// first sample of the round-trip time.
+    pub pacing_rate: Option<u64>,
+    /// Bound of it that the application set.
+    pub max_pacing_rate: Option<u64>,
     /// Octets of text the peer acknowledged.
     pub bytes_acked: u64,
     /// Octets of text received in order.
     pub bytes_received: u64,
-    /// Segments received.
-    pub segs_in: u32,
     /// Segments sent; a train counts as its segments.
     pub segs_out: u32,
+    /// Segments received; one that the device coalesced counts once.
+    pub segs_in: u32,
+    /// Octets written and not sent yet.
+    pub notsent_bytes: u32,
+    /// Least round-trip time seen, `None` before the first sample.
+    pub min_rtt: Option<Duration>,
+    /// Segments received with text.
+    pub data_segs_in: u32,
+    /// Segments sent with text.
+    pub data_segs_out: u32,
+    /// Octets per second that the peer was last seen to receive, where that is measured.
+    pub delivery_rate: Option<u64>,
+    /// Octets of text sent, repeated ones included.
+    pub bytes_sent: u64,
+    /// Octets of text sent again.
+    pub bytes_retrans: u64,
+    /// Segments received out of order.
+    pub rcv_ooopack: u32,
+    /// The peer's window, octets.
+    pub snd_wnd: u32,
+    /// The window we offered and that is still open, octets.
+    pub rcv_wnd: u32,
+    /// Always zero: nothing here is hashed onto paths.
+    pub rehash: u32,
+    /// Expirations of the retransmission timer over the connection's life.
+    pub total_rto: u16,
+    /// Runs of expirations that an acknowledgment ended.
+    pub total_rto_recoveries: u16,
+    /// Time those took.
+    pub total_rto_time: Duration,
+
+    /// Congestion window, octets.
+    pub cwnd_octets: u32,
+    /// Slow start threshold, octets, where there is one.
+    pub ssthresh_octets: Option<u32>,
+    /// Octets (with SYN and FIN) sent and neither acknowledged nor held to be lost.
+    pub in_flight_octets: u32,
+    /// Octets (with SYN and FIN) sent and not acknowledged cumulatively.
+    pub unacked_octets: u32,
+    /// Octets the peer reported out of order.
+    pub sacked_octets: u32,
+}
+
+impl TcpInfo {
+    /// Of [`TcpInfo::options`]: timestamps are used (RFC 7323 §3).
+    pub const OPT_TIMESTAMPS: u8 = 1;
+    /// Selective acknowledgments are used (RFC 2018).
+    pub const OPT_SACK: u8 = 2;
+    /// Windows are scaled (RFC 7323 §2).
+    pub const OPT_WSCALE: u8 = 4;
+    /// Explicit congestion notification is used (RFC 3168).
+    pub const OPT_ECN: u8 = 8;
+    /// A segment came that could have been marked (RFC 3168 §5).
+    pub const OPT_ECN_SEEN: u8 = 16;
+    /// Text in our SYN was acknowledged, or text in the peer's taken (RFC 7413).
+    pub const OPT_SYN_DATA: u8 = 32;
+
+    /// Is one of the options, an `OPT_` constant, in use?
+    pub const fn has(&self, option: u8) -> bool {
+        self.options & option != 0
+    }
 }
 
 impl<C: Congestion> Tcb<C> {
-    /// The connection's numbers now. `cfg` is what every call gets.
-    pub fn info(&self, cfg: &super::Config) -> TcpInfo {
+    /// The connection's numbers at `now`. The others are what every call gets.
+    pub fn info(
+        &self,
+        cfg: &Config,
+        now: Instant,
+        rx: &impl RecvBuf,
+        tx: &impl SendBuf,
+    ) -> TcpInfo {
+        let mss = u32::from(self.mss.max(1));
+        let segments = |octets: u32| octets.div_ceil(mss);
+        let (flight, pipe) = (self.in_flight(), self.pipe());
+        let (sacked, again) = (self.scoreboard.octets(), self.repeated_octets());
+        let left = flight.saturating_sub(sacked);
+        let control = u32::from(self.fin_sent) + u32::from(!self.state.is_synchronized());
+        let rare = self.rare.get().cloned().unwrap_or_default();
+        let text_out = u64::from(flight.saturating_sub(control));
+        let threshold = self.cc.threshold().filter(|octets| *octets < UNLIMITED);
+        let now_ms = now.millis() as u32;
+        let age = |ms: u32| Duration::from_millis(u64::from(now_ms.wrapping_sub(ms)));
+        let flags = [
+            (self.timestamps, TcpInfo::OPT_TIMESTAMPS),
+            (self.sack, TcpInfo::OPT_SACK),
+            (self.scaling, TcpInfo::OPT_WSCALE),
+        ];
         TcpInfo {
-            state: self.state,
-            rto: self.rtt.rto(cfg),
-            srtt: self.rtt.smoothed(),
-            rttvar: self.rtt.deviation(),
-            min_rtt: self.rtt.least(),
             congestion: self.cc.name(),
-            cwnd: self.cc.window(),
-            delivery_rate: self.cc.gauge().map(|gauge| gauge.delivery_rate()),
-            pacing_rate: self.pace(),
-            ssthresh: self.cc.threshold(),
-            in_flight: self.pipe(),
-            unacked: self.in_flight(),
-            sacked: self.scoreboard.octets(),
-            retries: self.retries.max(self.probes),
-            retransmitting: self.repeated_octets(),
-            retransmits: self.retransmits,
+            state: self.state,
+            ca_state: self.ca_state(),
+            retransmits: self.retries,
+            probes: self.probes,
+            backoff: self.retries.max(self.persist_shift),
+            options: flags.iter().filter(|f| f.0).fold(0, |sum, f| sum | f.1),
+            snd_wscale: self.snd_scale,
+            rcv_wscale: self.rcv_scale,
+            delivery_rate_app_limited: false,
+            rto: self.rtt.rto(cfg),
+            ato: Duration::from_millis(self.ack.delay_ms.into()),
             snd_mss: self.mss,
             rcv_mss: self.ack.rcv_mss,
-            adv_mss: self.adv_mss,
-            snd_wnd: self.snd_wnd,
-            rcv_wnd: self.rcv_wnd(),
-            window_scales: self.scaling.then_some((self.snd_scale, self.rcv_scale)),
-            timestamps: self.timestamps,
-            sack: self.sack,
+            advmss: self.adv_mss,
+            unacked: segments(flight),
+            sacked: segments(sacked),
+            lost: segments(left.saturating_add(again).saturating_sub(pipe)),
+            retrans: segments(again),
+            fackets: 0,
+            last_data_sent: age(self.sent_at),
+            last_ack_sent: Duration::ZERO,
+            last_data_recv: (self.ack.delay_ms > 0).then(|| age(self.ack.text_at)),
+            last_ack_recv: now.saturating_since(self.heard_at),
+            rcv_ssthresh: u32::try_from(rx.window()).unwrap_or(u32::MAX),
+            rtt: self.rtt.smoothed(),
+            rttvar: self.rtt.deviation(),
+            snd_ssthresh: threshold.map_or(UNLIMITED, |octets| octets / mss),
+            snd_cwnd: self.cc.window() / mss,
+            reordering: cfg.dup_threshold.into(),
+            rcv_space: u32::try_from(rx.capacity()).unwrap_or(u32::MAX),
+            total_retrans: self.retransmits,
+            pacing_rate: self.pacing_rate(cfg),
+            max_pacing_rate: self.options.max_pacing_rate(),
             bytes_acked: self.counts.acked,
             bytes_received: self.counts.received,
-            segs_in: self.counts.segs_in,
             segs_out: self.counts.segs_out,
+            segs_in: self.counts.segs_in,
+            notsent_bytes: u32::try_from(self.unsent_text(tx)).unwrap_or(u32::MAX),
+            min_rtt: self.rtt.least(),
+            data_segs_in: self.counts.data_segs_in,
+            data_segs_out: self.counts.data_segs_out,
+            delivery_rate: self.cc.gauge().map(|gauge| gauge.delivery_rate()),
+            bytes_sent: self
+                .counts
+                .acked
+                .wrapping_add(text_out)
+                .wrapping_add(rare.bytes_retrans),
+            bytes_retrans: rare.bytes_retrans,
+            rcv_ooopack: rare.rcv_ooopack,
+            snd_wnd: self.snd_wnd,
+            rcv_wnd: self.rcv_wnd(),
+            rehash: 0,
+            total_rto: rare.total_rto,
+            total_rto_recoveries: rare.total_rto_recoveries,
+            total_rto_time: Duration::from_millis(rare.total_rto_time.into()),
+            cwnd_octets: self.cc.window(),
+            ssthresh_octets: threshold,
+            in_flight_octets: pipe,
+            unacked_octets: flight,
+            sacked_octets: sacked,
         }
+    }
+
+    /// The rate text is paced at, or what Linux would pace it at: the window in a round trip,
+    /// and more so that pacing does not keep the window from growing.
+    pub(super) fn pacing_rate(&self, cfg: &Config) -> Option<u64> {
+        let bound = self.options.max_pacing_rate().unwrap_or(u64::MAX);
+        if let Some(rate) = self.pace() {
+            return Some(rate.min(bound));
+        }
+        let rtt = u64::try_from(self.rtt.smoothed()?.as_micros()).unwrap_or(u64::MAX);
+        let window = self.cc.window().max(self.pipe());
+        let slow_start = self.cc.threshold().is_some_and(|t| window / 2 < t / 2);
+        let percent = if slow_start {
+            cfg.pacing_slow_start
+        } else {
+            cfg.pacing_avoidance
+        };
+        let second = u64::from(window).saturating_mul(1_000_000) / rtt.max(1);
+        Some((second.saturating_mul(percent.into()) / 100).min(bound))
+    }
+
+    /// Octets of text written and never sent.
+    pub(super) fn unsent_text(&self, tx: &impl SendBuf) -> usize {
+        let unsent = self.unsent(tx);
+        unsent.saturating_sub(usize::from(self.fin_queued && !self.fin_sent))
+    }
+
+    /// Counts octets of text that were sent again.
+    pub(super) fn count_repeated(&mut self, octets: usize) {
+        let rare = self.rare.make();
+        rare.bytes_retrans = rare.bytes_retrans.saturating_add(octets as u64);
+    }
+
+    /// Counts a segment that came out of order.
+    pub(super) fn count_out_of_order(&mut self) {
+        let rare = self.rare.make();
+        rare.rcv_ooopack = rare.rcv_ooopack.saturating_add(1);
+    }
+
+    /// Counts an expiration of the retransmission timer.
+    pub(super) fn count_rto(&mut self, now: Instant) {
+        let first = self.retries == 0;
+        let rare = self.rare.make();
+        rare.total_rto = rare.total_rto.saturating_add(1);
+        if first {
+            rare.rto_since = timestamp(now, 0);
+        }
+    }
+
+    /// An acknowledgment ended a run of expirations.
+    pub(super) fn count_rto_end(&mut self, now: Instant) {
+        let rare = self.rare.make();
+        rare.total_rto_recoveries = rare.total_rto_recoveries.saturating_add(1);
+        let took = timestamp(now, 0).wrapping_sub(rare.rto_since);
+        rare.total_rto_time = rare.total_rto_time.saturating_add(took);
     }
 }
 
-/// Milliseconds with three decimals.
-struct Millis(Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.0.as_millis(), self.0.subsec_micros() % 1000);
-        if part == 0 {
-            return write!(f, "{whole}");
-        }
-        write!(f, "{whole}.{part:03}")
-    }
-}
-
-/// One line in the words of `ss -ti`: times in milliseconds, windows in segments, rates in bits
-/// per second.
-impl fmt::Display for TcpInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.congestion)?;
-        if self.timestamps {
-            f.write_str(" ts")?;
-        }
-        if self.sack {
-            f.write_str(" sack")?;
-        }
-        if let Some((peer, ours)) = self.window_scales {
-            write!(f, " wscale:{peer},{ours}")?;
-        }
-        write!(f, " rto:{}", Millis(self.rto))?;
-        if let Some(rtt) = self.srtt {
-            write!(f, " rtt:{}/{}", Millis(rtt), Millis(self.rttvar))?;
-        }
-        let mss = u32::from(self.snd_mss.max(1));
-        write!(
-            f,
-            " mss:{} rcvmss:{} advmss:{} cwnd:{}",
-            self.snd_mss,
-            self.rcv_mss,
-            self.adv_mss,
-            self.cwnd / mss
-        )?;
-        if let Some(threshold) = self.ssthresh.filter(|octets| *octets < 0x7fff_ffff) {
-            write!(f, " ssthresh:{}", threshold / mss)?;
-        }
-        write!(
-            f,
-            " bytes_acked:{} bytes_received:{} segs_out:{} segs_in:{}",
-            self.bytes_acked, self.bytes_received, self.segs_out, self.segs_in
-        )?;
-        for (name, rate) in [
-            ("pacing_rate", self.pacing_rate),
-            ("delivery_rate", self.delivery_rate),
-        ] {
-            if let Some(rate) = rate {
-                write!(f, " {name} {}bps", rate.saturating_mul(8))?;
-            }
-        }
-        write!(f, " unacked:{}", self.unacked.div_ceil(mss))?;
-        let again = self.retransmitting.div_ceil(mss);
-        write!(f, " retrans:{again}/{}", self.retransmits)?;
-        if self.sacked > 0 {
-            write!(f, " sacked:{}", self.sacked.div_ceil(mss))?;
-        }
-        match self.min_rtt {
-            Some(rtt) => write!(f, " minrtt:{}", Millis(rtt)),
-            None => Ok(()),
-        }
-    }
-}
+/// What a slow start threshold is where there is none.
+const UNLIMITED: u32 = 0x7fff_ffff;

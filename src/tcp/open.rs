@@ -139,6 +139,8 @@ impl<C: Congestion> Tcb<C> {
             let window = self.snd_wnd;
             let more = self.receive(cfg, now, &rest, rx, tx);
             self.counts.segs_in = self.counts.segs_in.wrapping_sub(1);
+            let twice = u32::from(!segment.payload.is_empty());
+            self.counts.data_segs_in = self.counts.data_segs_in.wrapping_sub(twice);
             self.snd_wnd = window;
             effects.answer = more.answer;
             effects.gone = more.gone;

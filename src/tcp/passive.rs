@@ -434,12 +434,8 @@ impl<C: Congestion> Tcp<C> {
         let Some(child) = child else { return false };
         handshake.rcv_wnd = window::of_syn(socket.rx.capacity()).into();
         let mut tcb = Tcb::accepted(&self.config, cx.now, &handshake);
-<<<<<<< HEAD
         tcb.tell_opened(cx.now, ends.local, ends.peer);
-        let _ = tcb.set_options(cx.now, options);
-=======
         let _ = tcb.set_options(&self.config, cx.now, options);
->>>>>>> 2962ac9 (Name socket options and their setters as std and socket2 do)
         socket.role = Role::Connection(tcb);
         socket.at = ends.flow();
         (socket.ttl, socket.tos) = (ttl, tos);

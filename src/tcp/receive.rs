@@ -54,6 +54,8 @@ impl<C: Congestion> Tcb<C> {
         tx: &mut impl SendBuf,
     ) -> Effects {
         self.counts.segs_in = self.counts.segs_in.wrapping_add(1);
+        let text = u32::from(!segment.payload.is_empty());
+        self.counts.data_segs_in = self.counts.data_segs_in.wrapping_add(text);
         let before = self.seen();
         let effects = self.received(cfg, now, segment, rx, tx);
         self.tell_since(cfg, now, before);
@@ -381,6 +383,7 @@ impl<C: Congestion> Tcb<C> {
                 self.counts.received = self.counts.received.wrapping_add(u64::from(octets));
             } else if stored > 0 {
                 self.out_of_order(cfg, offset as u32, stored);
+                self.count_out_of_order();
             }
             self.text_arrived(cfg, now, fitting.len());
         }

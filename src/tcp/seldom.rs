@@ -35,11 +35,6 @@ impl<T: Default> Seldom<T> {
     pub fn make(&mut self) -> &mut T {
         self.0.get_or_insert_default()
     }
-
-    /// Its default again.
-    pub fn forget(&mut self) {
-        self.0 = None;
-    }
 }
 
 #[cfg(test)]
@@ -52,8 +47,6 @@ mod tests {
         assert!(few.get().is_none() && few.get_mut().is_none());
         few.make()[3] = 7;
         assert_eq!(few.get().map(|all| all[3]), Some(7));
-        few.forget();
-        assert!(few.get().is_none());
     }
 
     #[cfg(feature = "alloc")]

@@ -306,6 +306,10 @@ impl<C: Congestion> Tcb<C> {
             }
             return;
         }
+        if plan.len > 0 {
+            self.counts.data_segs_out = self.counts.data_segs_out.wrapping_add(segments);
+            self.sent_at = now.millis() as u32;
+        }
         self.syn_due &= !plan.flags.syn();
         let end = plan.seq + len;
         self.gauge_sent(now, plan.seq, end);
@@ -316,6 +320,7 @@ impl<C: Congestion> Tcb<C> {
             let ts = timestamp(now, self.ts_offset);
             self.rtt.retransmitted(self.snd_nxt, ts);
             self.retransmits = self.retransmits.wrapping_add(segments);
+            self.count_repeated(plan.len);
             if self.loss.mode != Mode::Open {
                 self.loss.high_rxt = self.loss.high_rxt.max(end);
                 self.loss.sent_before = self.snd_nxt;

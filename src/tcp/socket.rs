@@ -380,12 +380,14 @@ impl<R, T, C: Congestion> TcpSocket<R, T, C> {
             _ => own,
         }
     }
+}
 
-    /// The connection's numbers; `None` if it is none. `config` is the layer's
-    /// ([`Tcp::config`](super::Tcp::config)), for the retransmission timeout.
-    pub fn info(&self, config: &Config) -> Option<TcpInfo> {
+impl<R: RecvBuf, T: SendBuf, C: Congestion> TcpSocket<R, T, C> {
+    /// The connection's numbers at `now`; `None` if it is none. `config` is the layer's
+    /// ([`Tcp::config`](super::Tcp::config)).
+    pub fn info(&self, config: &Config, now: phy::Instant) -> Option<TcpInfo> {
         match &self.role {
-            Role::Connection(tcb) => Some(tcb.info(config)),
+            Role::Connection(tcb) => Some(tcb.info(config, now, &self.rx, &self.tx)),
             _ => None,
         }
     }

@@ -12,9 +12,11 @@ use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
 use super::options::{Chosen, Options};
+use super::rare::Rare;
 use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::sack::{Reassembly, Scoreboard};
+use super::seldom::Seldom;
 use super::seq::SeqNum;
 use super::timers::{Timer, Timers};
 use super::window;
@@ -214,6 +216,10 @@ pub struct Tcb<C> {
     pub(super) counts: Counts,
     /// Segments retransmitted, for [`TcpInfo`](super::TcpInfo).
     pub(super) retransmits: u32,
+    /// When text was last sent, milliseconds modulo 2^32.
+    pub(super) sent_at: u32,
+    /// What few connections count.
+    pub(super) rare: Seldom<Rare>,
 }
 
 /// Counters for [`TcpInfo`](super::TcpInfo).
@@ -223,6 +229,8 @@ pub(super) struct Counts {
     pub received: u64,
     pub segs_in: u32,
     pub segs_out: u32,
+    pub data_segs_in: u32,
+    pub data_segs_out: u32,
 }
 
 impl<C: Congestion> Tcb<C> {
@@ -365,6 +373,8 @@ impl<C: Congestion> Tcb<C> {
             scoreboard: Scoreboard::default(),
             counts: Counts::default(),
             retransmits: 0,
+            sent_at: now.millis() as u32,
+            rare: Seldom::default(),
         }
     }
 }

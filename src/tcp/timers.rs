@@ -164,6 +164,7 @@ impl<C: Congestion> Tcb<C> {
         if outlived || self.user_timed_out(now) {
             return Err(TcpError::TimedOut);
         }
+        self.count_rto(now);
         self.retries = self.retries.saturating_add(1);
         self.rtt.back_off();
         let backoff = self.retries;

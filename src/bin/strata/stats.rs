@@ -11,8 +11,9 @@ use crate::trace::Connection;
 
 /// The line about a connection, as JSON if so wanted; `None` if it never was one.
 pub fn line(session: &mut Session, h: Handle<Connection>, json: bool) -> Option<String> {
+    let now = session.now();
     let look = |socket: &Connection| {
-        let info = socket.info(&Config::default())?;
+        let info = socket.info(&Config::default(), now)?;
         Some((socket.local_addr()?, socket.peer_addr()?, info))
     };
     let (local, peer, info) = session.host.socket(h).look(look).ok()??;
@@ -27,11 +28,11 @@ fn object(local: SocketAddr, peer: SocketAddr, info: &TcpInfo) -> String {
     let us = |time: Duration| time.as_micros() as u64;
     serde_json::json!({
         "event": "stats", "local": local.to_string(), "peer": peer.to_string(),
-        "congestion": info.congestion, "cwnd": info.cwnd, "ssthresh": info.ssthresh,
-        "mss": info.snd_mss, "rto_us": us(info.rto), "rtt_us": info.srtt.map(us),
+        "congestion": info.congestion, "cwnd": info.cwnd_octets, "ssthresh": info.ssthresh_octets,
+        "mss": info.snd_mss, "rto_us": us(info.rto), "rtt_us": info.rtt.map(us),
         "rttvar_us": us(info.rttvar), "min_rtt_us": info.min_rtt.map(us),
         "bytes_acked": info.bytes_acked, "bytes_received": info.bytes_received,
-        "segs_out": info.segs_out, "segs_in": info.segs_in, "retransmits": info.retransmits,
+        "segs_out": info.segs_out, "segs_in": info.segs_in, "retransmits": info.total_retrans,
         "delivery_rate": info.delivery_rate, "pacing_rate": info.pacing_rate,
     })
     .to_string()

@@ -244,8 +244,9 @@ fn check(h: &Harness, before: (SeqNum, SeqNum, SeqNum, SeqNum)) {
         assert!(h.rx.readable() <= h.rx.capacity());
         assert!(tcb.in_flight() as usize <= h.tx.queued() + 1);
     }
-    let info = tcb.info(&h.cfg);
-    assert!(info.cwnd > 0 && info.in_flight <= info.unacked.saturating_mul(2));
+    let info = tcb.info(&h.cfg, h.now, &h.rx, &h.tx);
+    let most = info.unacked_octets.saturating_mul(2);
+    assert!(info.cwnd_octets > 0 && info.in_flight_octets <= most);
     if matches!(tcb.state(), State::Closed | State::TimeWait) {
         assert_eq!(tcb.deadline(), None, "a dead connection waits");
     }

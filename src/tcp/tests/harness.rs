@@ -297,14 +297,14 @@ impl Harness {
                 self.effects(effects);
             }
             "info" => {
-                let info = self.tcb.info(&self.cfg);
+                let info = self.tcb.info(&self.cfg, self.now, &self.rx, &self.tx);
                 let _ = writeln!(
                     self.log,
                     "         -- cwnd {} ssthresh {} in flight {} srtt {:?} rto {:?}",
-                    info.cwnd,
-                    info.ssthresh.unwrap_or(0),
-                    info.in_flight,
-                    info.srtt.unwrap_or_default(),
+                    info.cwnd_octets,
+                    info.ssthresh_octets.unwrap_or(0x7fff_ffff),
+                    info.in_flight_octets,
+                    info.rtt.unwrap_or_default(),
                     info.rto,
                 );
             }

@@ -1,0 +1,145 @@
+//! A connection's numbers as one line, in the words and the order of `ss -ti`.
+//!
+//! Invariant: times are in milliseconds, windows in segments, rates in bits per second; what is
+//! zero or unknown is left out where `ss` leaves it out.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::info::TcpInfo;
+
+/// Milliseconds with up to three decimals.
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0.as_millis(), self.0.subsec_micros() % 1000);
+        if part == 0 {
+            return write!(f, "{whole}");
+        }
+        write!(f, "{whole}.{part:03}")
+    }
+}
+
+/// ` name:value` unless the value is zero.
+fn count(f: &mut fmt::Formatter<'_>, name: &str, value: u64) -> fmt::Result {
+    if value == 0 {
+        return Ok(());
+    }
+    write!(f, " {name}:{value}")
+}
+
+/// ` name valuebps` for octets a second.
+fn rate(f: &mut fmt::Formatter<'_>, name: &str, value: Option<u64>) -> fmt::Result {
+    match value {
+        Some(octets) => write!(f, " {name} {}bps", octets.saturating_mul(8)),
+        None => Ok(()),
+    }
+}
+
+impl TcpInfo {
+    fn agreed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (option, name) in [
+            (Self::OPT_TIMESTAMPS, "ts "),
+            (Self::OPT_SACK, "sack "),
+            (Self::OPT_ECN, "ecn "),
+            (Self::OPT_ECN_SEEN, "ecnseen "),
+            (Self::OPT_SYN_DATA, "fastopen "),
+        ] {
+            if self.has(option) {
+                f.write_str(name)?;
+            }
+        }
+        f.write_str(self.congestion)?;
+        if self.has(Self::OPT_WSCALE) {
+            write!(f, " wscale:{},{}", self.snd_wscale, self.rcv_wscale)?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " rto:{}", Millis(self.rto))?;
+        count(f, "backoff", self.backoff.into())?;
+        if let Some(rtt) = self.rtt {
+            write!(f, " rtt:{}/{}", Millis(rtt), Millis(self.rttvar))?;
+        }
+        count(f, "ato", self.ato.as_millis() as u64)?;
+        write!(
+            f,
+            " mss:{} rcvmss:{} advmss:{} cwnd:{}",
+            self.snd_mss, self.rcv_mss, self.advmss, self.snd_cwnd
+        )?;
+        if self.ssthresh_octets.is_some() {
+            write!(f, " ssthresh:{}", self.snd_ssthresh)?;
+        }
+        Ok(())
+    }
+
+    fn totals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in [
+            ("bytes_sent", self.bytes_sent),
+            ("bytes_retrans", self.bytes_retrans),
+            ("bytes_acked", self.bytes_acked),
+            ("bytes_received", self.bytes_received),
+            ("segs_out", self.segs_out.into()),
+            ("segs_in", self.segs_in.into()),
+            ("data_segs_out", self.data_segs_out.into()),
+            ("data_segs_in", self.data_segs_in.into()),
+        ] {
+            count(f, name, value)?;
+        }
+        Ok(())
+    }
+
+    fn rates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let window = self.rtt.and_then(|rtt| {
+            let us = u64::try_from(rtt.as_micros()).ok()?;
+            u64::from(self.cwnd_octets)
+                .saturating_mul(1_000_000)
+                .checked_div(us)
+        });
+        rate(f, "send", window)?;
+        count(f, "lastsnd", self.last_data_sent.as_millis() as u64)?;
+        let received = self.last_data_recv.unwrap_or_default();
+        count(f, "lastrcv", received.as_millis() as u64)?;
+        count(f, "lastack", self.last_ack_recv.as_millis() as u64)?;
+        rate(f, "pacing_rate", self.pacing_rate)?;
+        rate(f, "max_pacing_rate", self.max_pacing_rate)?;
+        rate(f, "delivery_rate", self.delivery_rate.filter(|r| *r > 0))?;
+        if self.delivery_rate_app_limited {
+            f.write_str(" app_limited")?;
+        }
+        Ok(())
+    }
+
+    fn flight(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        count(f, "unacked", self.unacked.into())?;
+        if self.retrans > 0 || self.total_retrans > 0 {
+            write!(f, " retrans:{}/{}", self.retrans, self.total_retrans)?;
+        }
+        count(f, "lost", self.lost.into())?;
+        count(f, "sacked", self.sacked.into())?;
+        if self.reordering != 3 {
+            count(f, "reordering", self.reordering.into())?;
+        }
+        count(f, "rcv_space", self.rcv_space.into())?;
+        count(f, "rcv_ssthresh", self.rcv_ssthresh.into())?;
+        count(f, "notsent", self.notsent_bytes.into())?;
+        if let Some(rtt) = self.min_rtt {
+            write!(f, " minrtt:{}", Millis(rtt))?;
+        }
+        count(f, "rcv_ooopack", self.rcv_ooopack.into())?;
+        count(f, "snd_wnd", self.snd_wnd.into())?;
+        count(f, "rcv_wnd", self.rcv_wnd.into())
+    }
+}
+
+impl fmt::Display for TcpInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.agreed(f)?;
+        self.path(f)?;
+        self.totals(f)?;
+        self.rates(f)?;
+        self.flight(f)
+    }
+}

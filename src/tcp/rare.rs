@@ -1,0 +1,21 @@
+//! What few connections ever count: losses, limits, records and urgent text.
+//!
+//! Invariant: all of it starts at zero, so that a connection to which none of it happened has
+//! none of it ([`Seldom`](super::seldom::Seldom)).
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rare {
+    /// Octets of text retransmitted.
+    pub bytes_retrans: u64,
+    /// Expirations of the retransmission timer.
+    pub total_rto: u16,
+    /// Runs of them that ended in an acknowledgment.
+    pub total_rto_recoveries: u16,
+    /// Milliseconds those took.
+    pub total_rto_time: u32,
+    /// When the run under way began, milliseconds modulo 2^32.
+    pub rto_since: u32,
+    /// Segments received out of order.
+    pub rcv_ooopack: u32,
+}
