@@ -187,6 +187,8 @@ impl Chosen {
 
     pub fn mss(&self) -> Option<u16> {
         self.rest.get()?.mss
+    }
+
     pub fn max_pacing_rate(&self) -> Option<u64> {
         self.rest.get()?.max_pacing_rate
     }

@@ -9,12 +9,12 @@
 use phy::Instant;
 
 use super::accept::{self, Listener};
-use super::config::Options;
 use super::congestion::Congestion;
 use super::demux::{Ends, refuse, reply};
 use super::limits::Cookies;
 use super::listen::{Embryo, Parent};
 use super::open::syn_ack_options;
+use super::options::Options;
 use super::segment::{Plan, Segment, TimeWait, timestamp};
 use super::seq::SeqNum;
 use super::socket::{Role, SocketOf, TcpSocket, Wants};
