@@ -1,5 +1,5 @@
-//! Acknowledgments: what an incoming one moves (RFC 9293 §3.10.7.4, fifth), and when ours go
-//! out (RFC 9293 §3.8.6.3, RFC 5681 §4.2).
+//! Acknowledgments: what an incoming one moves (RFC 9293 §3.10.7.4, fifth). When ours go out is
+//! [`acks`](super::acks)'s.
 //!
 //! Invariant: SND.UNA moves forward only and never past SND.NXT; the send buffer is released by
 //! exactly the octets of text acknowledged.
@@ -10,79 +10,14 @@ use super::config::Config;
 use super::congestion::{Ack, Congestion};
 use super::rack::Tail;
 use super::recovery::Mode;
-use super::rtt::micros;
-use super::segment::{Effects, Plan, Segment, timestamp};
+use super::segment::{Segment, timestamp};
 use super::seq::SeqNum;
 use super::tcb::Tcb;
 use super::timers::Timer;
-use crate::error::Drop;
-use crate::socket::{RecvBuf, SendBuf};
-use crate::wire::{TcpFlags, TcpOptions};
+use crate::socket::SendBuf;
 use phy::Instant;
 
-/// Whether an acknowledgment of ours is owed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Owed {
-    /// No.
-    #[default]
-    No,
-    /// Yes, when the timer says so or with the next segment.
-    Delayed,
-    /// Yes, now.
-    Now,
-}
-
-/// State of sending acknowledgments.
-#[derive(Debug, Clone, Default)]
-pub struct Acking {
-    /// Is one owed?
-    pub(super) owed: Owed,
-    /// Segments still to be acknowledged at once.
-    pub(super) quick: u8,
-    /// Delay of the next delayed one, milliseconds; 0 before any text came.
-    pub(super) delay_ms: u8,
-    /// We answer what we receive: acknowledgments ride on the answers.
-    pub(super) interactive: bool,
-    /// Challenge ACKs sent since `challenge_at`.
-    pub(super) challenges: u8,
-    /// Replies to text outside the window since `invalid_at`.
-    pub(super) replies: u8,
-    /// Octets of text of a full segment of the peer, as seen.
-    pub(super) rcv_mss: u16,
-    /// Last.ACK.sent (RFC 7323 §4.3).
-    pub(super) last_sent: SeqNum,
-    /// When text last came, milliseconds modulo 2^32.
-    pub(super) text_at: u32,
-    /// When the period of `challenges` began, milliseconds modulo 2^32.
-    pub(super) challenge_at: u32,
-    /// When the interval of `replies` began, milliseconds modulo 2^32.
-    pub(super) invalid_at: u32,
-}
-
-/// Milliseconds of a delay, at most 250.
-#[inline]
-fn ack_delay(delay: Duration) -> u32 {
-    if delay.as_secs() > 0 {
-        250
-    } else {
-        delay.subsec_millis().min(250)
-    }
-}
-
-/// Counts one more event of at most `most` in `period`; false if that is too many.
-fn admit(count: &mut u8, since: &mut u32, now: Instant, period: Duration, most: u8) -> bool {
-    let now = now.millis() as u32;
-    let age = u128::from(now.wrapping_sub(*since));
-    if *count == 0 || age >= period.as_millis() {
-        *count = 0;
-        *since = now;
-    }
-    let admitted = *count < most.max(1);
-    if admitted {
-        *count = count.saturating_add(1);
-    }
-    admitted
-}
+pub use super::acks::{Acking, Owed};
 
 impl<C: Congestion> Tcb<C> {
     /// The acknowledgment, window and SACK blocks of an acceptable segment.
@@ -270,150 +205,5 @@ impl<C: Congestion> Tcb<C> {
         self.rtt
             .sample(sample, expected.checked_ilog2().unwrap_or(0));
         Some(sample)
-    }
-
-    /// Text of `len` octets came: decides when it is acknowledged.
-    #[inline]
-    pub(super) fn text_arrived(&mut self, cfg: &Config, now: Instant, len: usize) {
-        let least = ack_delay(cfg.ack_delay_min);
-        let most = ack_delay(cfg.ack_delay_max).max(least);
-        let now_ms = now.millis() as u32;
-        let gap = now_ms.wrapping_sub(self.ack.text_at);
-        self.ack.text_at = now_ms;
-
-        let overhead = if self.timestamps { 12 } else { 0 };
-        let full = self.adv_mss.saturating_sub(overhead);
-        let len = u16::try_from(len).unwrap_or(u16::MAX).min(full);
-        self.ack.rcv_mss = self.ack.rcv_mss.max(len).max(full.min(536)).max(1);
-
-        // The delay follows the time between segments, so that a lone one is acknowledged soon
-        // and a slow stream every other segment.
-        let delay = u32::from(self.ack.delay_ms);
-        let delay = if delay == 0 {
-            least
-        } else if gap <= least / 2 {
-            delay / 2 + least / 2
-        } else if gap < delay {
-            delay / 2 + gap
-        } else {
-            if u64::from(gap) > micros(self.rtt.base(cfg)) / 1000 {
-                // A pause: the peer begins from a small window again and waits for us.
-                self.ack.quick = cfg.quick_acks;
-            }
-            delay
-        };
-        self.ack.delay_ms = delay.clamp(least, most) as u8;
-
-        let unacked = self.rcv_nxt.since(self.ack.last_sent);
-        let quick = self.ack.quick > 0 && !self.ack.interactive;
-        self.ack.quick = self.ack.quick.saturating_sub(1);
-        if quick || self.options.quickack || unacked >= u32::from(self.ack.rcv_mss) * 2 {
-            self.ack.owed = Owed::Now;
-        } else if self.ack.owed == Owed::No {
-            self.ack.owed = Owed::Delayed;
-            let delay = Duration::from_millis(u64::from(self.ack.delay_ms));
-            self.timers.set(Timer::Ack, now + delay);
-        }
-    }
-
-    /// The delayed acknowledgment's time has come.
-    pub(super) fn ack_due(&mut self, cfg: &Config) {
-        if self.ack.owed == Owed::Delayed {
-            self.ack.owed = Owed::Now;
-            // Nothing came to ride on. Next time wait longer, unless we thought that we answer.
-            if !self.ack.interactive {
-                let most = ack_delay(cfg.ack_delay_max) as u8;
-                self.ack.delay_ms = self.ack.delay_ms.saturating_mul(2).min(most);
-            }
-            self.ack.interactive = false;
-        }
-    }
-
-    /// A segment without text that acknowledges what was received.
-    pub(super) fn ack_plan(&self, now: Instant, rx: &impl RecvBuf) -> Plan {
-        let window = self.window_field(rx);
-        Plan {
-            options: self.segment_options(now).emit(),
-            ..Plan::bare(self.snd_nxt, self.rcv_nxt, TcpFlags::ACK, window)
-        }
-    }
-
-    /// Options of a segment after the handshake: timestamps, and SACK blocks if there are any.
-    #[inline]
-    pub(super) fn segment_options(&self, now: Instant) -> TcpOptions {
-        let mut options = TcpOptions::NONE;
-        if self.timestamps {
-            options.timestamps = Some((timestamp(now, self.ts_offset), self.ts_recent));
-        }
-        if self.sack {
-            options.sack = self.sack_blocks();
-        }
-        options
-    }
-
-    /// A challenge ACK, if the connection's limit allows (RFC 5961 §3 to §5, §7).
-    pub(super) fn challenge(
-        &mut self,
-        cfg: &Config,
-        now: Instant,
-        rx: &impl RecvBuf,
-        reason: Drop,
-    ) -> Effects {
-        let admitted = admit(
-            &mut self.ack.challenges,
-            &mut self.ack.challenge_at,
-            now,
-            cfg.challenge_period,
-            cfg.challenge_acks,
-        );
-        Effects {
-            dropped: Some(reason),
-            ..Effects::answer(admitted.then(|| self.ack_plan(now, rx)))
-        }
-    }
-
-    /// The ACK for a segment outside the window, or too old (RFC 9293 §3.10.7.4, first): one in
-    /// an interval, more if it has text, whose sender may wait for that ACK.
-    pub(super) fn unacceptable(
-        &mut self,
-        cfg: &Config,
-        now: Instant,
-        seq: SeqNum,
-        end: SeqNum,
-        rx: &impl RecvBuf,
-        reason: Drop,
-    ) -> Effects {
-        let most = if end == seq { 1 } else { cfg.invalid_replies };
-        if end != seq && end.le(self.rcv_nxt) && reason != Drop::Paws {
-            self.note_duplicate(cfg, seq, end);
-        }
-        let admitted = admit(
-            &mut self.ack.replies,
-            &mut self.ack.invalid_at,
-            now,
-            cfg.invalid_interval,
-            most,
-        );
-        Effects {
-            dropped: Some(reason),
-            ..Effects::answer(admitted.then(|| self.ack_plan(now, rx)))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limiter_admits_so_many_a_period() {
-        let period = Duration::from_secs(5);
-        let (mut count, mut since) = (0, 0);
-        let mut at = |ms: u64| {
-            let now = Instant::from_millis(ms);
-            admit(&mut count, &mut since, now, period, 2)
-        };
-        let admitted = [100, 200, 300, 5099, 5100, 5101, 5102].map(&mut at);
-        assert_eq!(admitted, [true, true, false, false, true, true, false]);
     }
 }

@@ -38,6 +38,9 @@ impl<C: Congestion> Tcp<C> {
         let socket = set.get(h).ok_or(TcpError::Aborted)?;
         let peer = socket.at.peer.ok_or(TcpError::Aborted)?;
         let (bound, options) = (socket.at, socket.options());
+        if let Some(socket) = set.get_mut(h) {
+            socket.adopt(&self.config, &options);
+        }
         let room = out
             .room(peer.ip(), bound.ip)
             .map_err(|_| TcpError::NetUnreachable)?;

@@ -5,6 +5,11 @@
 
 use core::time::Duration;
 
+/// `Config::receive_buffer`, and what sockets hold before they know the configuration.
+pub(super) const RECEIVE_BUFFER: usize = 540_000;
+/// `Config::send_buffer`, likewise.
+pub(super) const SEND_BUFFER: usize = 262_144;
+
 /// Numbers that all connections of a stack share. The default behaves as Linux does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -16,14 +21,31 @@ pub struct Config {
     pub dsack: bool,
     /// Offer and accept window scaling (RFC 7323 §2).
     pub window_scaling: bool,
-    /// Octets a receive buffer may ever grow to; the window scale is chosen for it.
-    pub receive_buffer_max: usize,
-    /// Octets a receive buffer holds at first.
+    // Buffers: what Linux calls tcp_rmem and tcp_wmem.
+    /// Octets that a receive buffer may hold whatever the memory of the stack
+    /// ([`MemoryLimits`](super::MemoryLimits)); 4096.
+    pub receive_buffer_min: usize,
+    /// Octets a receive buffer holds at first, unless the application chose
+    /// (`SO_RCVBUF`); 540,000.
     pub receive_buffer: usize,
-    /// Octets a send buffer holds at first.
+    /// Octets a receive buffer may grow to by itself; the window scale is chosen for it;
+    /// 15,728,640.
+    pub receive_buffer_max: usize,
+    /// Octets that a send buffer may hold whatever the memory of the stack; 4096.
+    pub send_buffer_min: usize,
+    /// Octets a send buffer holds at first, unless the application chose (`SO_SNDBUF`); 262,144.
     pub send_buffer: usize,
-    /// Octets a send buffer may ever grow to.
+    /// Octets a send buffer may grow to by itself; 4,194,304.
     pub send_buffer_max: usize,
+    /// Receive buffers grow with what the application reads in a round trip
+    /// (`tcp_moderate_rcvbuf`).
+    pub receive_autotuning: bool,
+    /// Full segments that a receive buffer grows by beyond twice that; 16.
+    pub receive_slack: u8,
+    /// Congestion windows that a send buffer grows to; 2.
+    pub send_windows: u8,
+    /// Least octets of text that a full segment of a peer is held to have; 88.
+    pub rcv_mss_min: u16,
     /// Drop segments that lack the timestamp that was agreed on (RFC 7323 §3.2, a SHOULD).
     pub require_timestamps: bool,
     /// A timestamp older than this no longer makes segments old (RFC 7323 §5.5).
@@ -60,7 +82,7 @@ pub struct Config {
     /// Duplicate acknowledgments that mean a loss (RFC 5681 §3.2).
     pub dup_threshold: u8,
 
-    /// Segments acknowledged at once at the start, and after a pause.
+    /// Acknowledgments sent at once at the start, and after a pause, at most; 16.
     pub quick_acks: u8,
     /// Shortest delay of an acknowledgment.
     pub ack_delay_min: Duration,
@@ -104,10 +126,16 @@ impl Default for Config {
             sack: true,
             dsack: true,
             window_scaling: true,
+            receive_buffer_min: 4096,
+            receive_buffer: RECEIVE_BUFFER,
             receive_buffer_max: 15_728_640,
-            receive_buffer: 540_000,
-            send_buffer: 262_144,
+            send_buffer_min: 4096,
+            send_buffer: SEND_BUFFER,
             send_buffer_max: 4_194_304,
+            receive_autotuning: true,
+            receive_slack: 16,
+            send_windows: 2,
+            rcv_mss_min: 88,
             require_timestamps: true,
             timestamp_lifetime: Duration::from_secs(24 * 24 * 3600),
             mss_floor: 48,

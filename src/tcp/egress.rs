@@ -126,6 +126,10 @@ impl<C: Congestion> Tcp<C> {
             return Turn::default();
         };
         let moved = socket.wants.take(Wants::REKEY);
+        if moved {
+            let options = socket.options();
+            socket.adopt(&self.config, &options);
+        }
         match &socket.role {
             Role::Closed(_) => return Turn::default(),
             Role::Listen(_) => {
@@ -182,7 +186,7 @@ impl<C: Congestion> Tcp<C> {
             let _ = tcb.set_options(config, now, tcb.options());
         }
         if socket.wants.take(Wants::READ) {
-            let _ = tcb.on_read(config, now, &socket.rx);
+            let _ = tcb.on_read(config, now, &mut socket.rx);
         }
         if socket.wants.take(Wants::SHUTDOWN) {
             tcb.shutdown(config, now);

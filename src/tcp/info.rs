@@ -78,7 +78,9 @@ pub struct TcpInfo {
     pub snd_cwnd: u32,
     /// Duplicate acknowledgments that mean a loss.
     pub reordering: u32,
-    /// Octets the receive buffer holds at most.
+    /// The receiver's estimate of the round-trip time; `None` while little comes.
+    pub rcv_rtt: Option<Duration>,
+    /// Octets that the application read in a round trip, by which the receive buffer grows.
     pub rcv_space: u32,
     /// Segments retransmitted over the connection's life.
     pub total_retrans: u32,
@@ -166,6 +168,7 @@ impl<C: Congestion> Tcb<C> {
         tx: &impl SendBuf,
     ) -> TcpInfo {
         let mss = u32::from(self.mss.max(1));
+        let room = u32::try_from(rx.capacity()).unwrap_or(u32::MAX);
         let segments = |octets: u32| octets.div_ceil(mss);
         let (flight, pipe) = (self.in_flight(), self.pipe());
         let (sacked, again) = (self.scoreboard.octets(), self.repeated_octets());
@@ -206,13 +209,14 @@ impl<C: Congestion> Tcb<C> {
             last_ack_sent: Duration::ZERO,
             last_data_recv: (self.ack.delay_ms > 0).then(|| age(self.ack.text_at)),
             last_ack_recv: now.saturating_since(self.heard_at),
-            rcv_ssthresh: u32::try_from(rx.window()).unwrap_or(u32::MAX),
+            rcv_ssthresh: self.rcv_ssthresh.min(room),
             rtt: self.rtt.smoothed(),
             rttvar: self.rtt.deviation(),
             snd_ssthresh: threshold.map_or(UNLIMITED, |octets| octets / mss),
             snd_cwnd: self.cc.window() / mss,
             reordering: cfg.dup_threshold.into(),
-            rcv_space: u32::try_from(rx.capacity()).unwrap_or(u32::MAX),
+            rcv_rtt: self.rcv_rtt(),
+            rcv_space: self.rcv_space(),
             total_retrans: self.retransmits,
             pacing_rate: self.pacing_rate(cfg),
             max_pacing_rate: self.options.max_pacing_rate(),

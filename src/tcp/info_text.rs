@@ -122,6 +122,9 @@ impl TcpInfo {
         if self.reordering != 3 {
             count(f, "reordering", self.reordering.into())?;
         }
+        if let Some(rtt) = self.rcv_rtt {
+            write!(f, " rcv_rtt:{}", Millis(rtt))?;
+        }
         count(f, "rcv_space", self.rcv_space.into())?;
         count(f, "rcv_ssthresh", self.rcv_ssthresh.into())?;
         count(f, "notsent", self.notsent_bytes.into())?;

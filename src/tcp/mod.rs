@@ -28,7 +28,10 @@
 
 mod accept;
 pub mod ack;
+pub mod acks;
 mod active;
+pub mod autotune;
+mod buffers;
 pub mod close;
 pub mod config;
 pub mod congestion;
@@ -43,6 +46,7 @@ mod info_text;
 pub mod limits;
 mod listen;
 mod measure;
+pub mod memory;
 pub mod open;
 pub mod options;
 mod passive;

@@ -49,6 +49,11 @@ pub struct Options {
     /// Widest window that is offered, octets (`TCP_WINDOW_CLAMP`); `None` for what the receive
     /// buffer allows.
     pub window_clamp: Option<u32>,
+    /// The receive buffer keeps the capacity it has, which the application chose
+    /// (`SO_RCVBUF`); by default it grows by itself.
+    pub receive_fixed: bool,
+    /// The send buffer keeps the capacity it has (`SO_SNDBUF`); by default it grows by itself.
+    pub send_fixed: bool,
     /// Octets written and not sent yet above which no more is taken (`TCP_NOTSENT_LOWAT`);
     /// `None` for [`Config::notsent_lowat`].
     pub notsent_lowat: Option<u32>,
@@ -131,6 +136,8 @@ pub(super) struct Chosen {
     pub cork: bool,
     pub quickack: bool,
     pub congestion: Option<Algorithm>,
+    pub receive_fixed: bool,
+    pub send_fixed: bool,
     rest: Seldom<Options>,
 }
 
@@ -141,6 +148,8 @@ impl Chosen {
             cork: options.cork,
             quickack: options.quickack,
             congestion: options.congestion,
+            receive_fixed: options.receive_fixed,
+            send_fixed: options.send_fixed,
             rest: Seldom::default(),
         };
         if *options != chosen.options() {
@@ -155,6 +164,8 @@ impl Chosen {
             cork: self.cork,
             quickack: self.quickack,
             congestion: self.congestion,
+            receive_fixed: self.receive_fixed,
+            send_fixed: self.send_fixed,
             ..self.rest.get().copied().unwrap_or_default()
         }
     }
@@ -187,6 +198,13 @@ impl Chosen {
 
     pub fn mss(&self) -> Option<u16> {
         self.rest.get()?.mss
+    }
+
+    /// Octets of the widest window that the application wants.
+    #[inline]
+    pub fn window_clamp(&self) -> u32 {
+        let clamp = self.rest.get().and_then(|rest| rest.window_clamp);
+        clamp.unwrap_or(u32::MAX)
     }
 
     pub fn max_pacing_rate(&self) -> Option<u64> {

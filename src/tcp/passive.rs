@@ -415,7 +415,7 @@ impl<C: Congestion> Tcp<C> {
         let Some(parent) = set.get_mut(h) else {
             return false;
         };
-        let (options, ttl, tos) = (parent.options(), parent.ttl, parent.tos);
+        let (mut options, ttl, tos) = (parent.options(), parent.ttl, parent.tos);
         handshake.adv_mss = limited(handshake.adv_mss, &options);
         handshake.peer.mss = limited(handshake.peer.mss, &options);
         let (rx, tx) = (parent.rx.capacity(), parent.tx.capacity());
@@ -432,6 +432,12 @@ impl<C: Congestion> Tcp<C> {
             return false;
         };
         let Some(child) = child else { return false };
+        if S::stream(0, 0).is_none() {
+            // Its buffers are the application's.
+            let own = socket.options();
+            options.receive_fixed = own.receive_fixed;
+            options.send_fixed = own.send_fixed;
+        }
         handshake.rcv_wnd = window::of_syn(socket.rx.capacity()).into();
         let mut tcb = Tcb::accepted(&self.config, cx.now, &handshake);
         tcb.tell_opened(cx.now, ends.local, ends.peer);

@@ -5,6 +5,7 @@
 //! Called by the shell, with the connection's own buffers.
 
 use super::ack::Owed;
+use super::autotune::third_free;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
@@ -133,12 +134,15 @@ impl<C: Congestion> Tcb<C> {
         let mut effects = Effects::default();
         if advance > 0 {
             self.advance(cfg, now, segment.ack, echo, advance, tx);
-            effects.news = true;
+            self.tune_send(cfg, advance, tx);
+            effects.news = tx.queued() <= third_free(tx.capacity());
         }
         // It is the latest there is, so its window counts (RFC 9293 §3.10.7.4, fifth).
         self.take_window(segment);
         if len > 0 {
+            self.measure_segment(cfg, len, segment.flags.psh());
             effects.news |= self.text_in_order(cfg, now, segment.payload, rx);
+            self.tune_receive(cfg, now, len, echo, rx);
         }
         effects.ready = self.wants_to_send(tx);
         Some(effects)
@@ -232,7 +236,10 @@ impl<C: Congestion> Tcb<C> {
         self.tell_received(now, segment);
         self.heard(cfg, now);
         let before = (self.state, tx.queued());
-        self.acknowledge(cfg, now, segment, stamp.map(|(_, echo)| echo), tx);
+        let echo = stamp.map(|(_, echo)| echo);
+        self.acknowledge(cfg, now, segment, echo, tx);
+        let acked = before.1.saturating_sub(tx.queued()) as u32;
+        self.tune_send(cfg, acked, tx);
         if self.fin_acknowledged() {
             match self.state {
                 State::FinWait1 => self.enter_fin_wait_2(cfg, now),
@@ -261,7 +268,10 @@ impl<C: Congestion> Tcb<C> {
         if len > 0 && self.state.receives() {
             let nxt = self.rcv_nxt;
             let out_of_order = seq.gt(nxt);
+            let text = segment.payload.len();
+            self.measure_segment(cfg, text, flags.psh());
             self.text(cfg, now, seq, segment.payload, flags.fin(), rx);
+            self.tune_receive(cfg, now, text, echo, rx);
             if self.fin_seen && self.rcv_nxt == self.fin_at {
                 if let Some(gone) = self.fin(now, rx) {
                     return gone;
@@ -274,7 +284,9 @@ impl<C: Congestion> Tcb<C> {
         } else if len > 0 {
             self.ack.owed = Owed::Now;
         }
-        effects.news |= before != (self.state, tx.queued());
+        // A writer who found the buffer full is told when a third is free.
+        let room = acked > 0 && tx.queued() <= third_free(tx.capacity());
+        effects.news |= room || self.state != before.0;
         effects.ready = match effects.answer {
             Some(_) => self.has_work(tx),
             None => self.wants_to_send(tx),
@@ -332,7 +344,7 @@ impl<C: Congestion> Tcb<C> {
         rx.commit(stored);
         self.rcv_nxt += stored as u32;
         self.counts.received = self.counts.received.wrapping_add(stored as u64);
-        self.text_arrived(cfg, now, text.len());
+        self.text_arrived(cfg, now);
         if stored < text.len() {
             self.ack.owed = Owed::Now;
         }
@@ -364,6 +376,8 @@ impl<C: Congestion> Tcb<C> {
         }
         if old > 0 {
             self.note_duplicate(cfg, seq, self.rcv_nxt.min(text_end));
+            // The peer did not hear of it: its timer is ahead of our acknowledgments.
+            self.acknowledge_quickly(cfg);
         }
         // Nothing lies behind a FIN.
         let fitting = if self.fin_seen {
@@ -385,7 +399,7 @@ impl<C: Congestion> Tcb<C> {
                 self.out_of_order(cfg, offset as u32, stored);
                 self.count_out_of_order();
             }
-            self.text_arrived(cfg, now, fitting.len());
+            self.text_arrived(cfg, now);
         }
         // At once: out of order, a gap filled, twice, beyond the window, or a FIN
         // (RFC 5681 §4.2, RFC 9293 §3.10.7.4).

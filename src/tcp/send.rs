@@ -343,6 +343,9 @@ impl<C: Congestion> Tcb<C> {
     /// An acknowledgment left with `plan`.
     #[inline]
     fn acknowledged_peer(&mut self, plan: &Plan) {
+        if self.ack.owed != Owed::No {
+            self.ack.quick = self.ack.quick.saturating_sub(1);
+        }
         self.ack.owed = Owed::No;
         self.timers.clear(Timer::Ack);
         self.ack.last_sent = plan.ack;

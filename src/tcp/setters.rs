@@ -10,7 +10,6 @@ use core::time::Duration;
 use super::congestion::Algorithm;
 use super::options::{Options, TcpKeepalive};
 use super::socket::{Role, TcpSocket, Wants};
-use crate::socket::{RecvBuf, SendBuf};
 
 impl<R, T, C> TcpSocket<R, T, C> {
     /// What the application set.
@@ -221,29 +220,5 @@ impl<R, T, C> TcpSocket<R, T, C> {
     /// See [`set_tos`](Self::set_tos).
     pub fn tos(&self) -> u8 {
         self.tos
-    }
-}
-
-impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
-    /// Octets the receive buffer holds at most (`SO_RCVBUF`); shrinking does not take back a
-    /// window that was offered. Returns what it is now.
-    pub fn set_recv_buffer_size(&mut self, octets: usize) -> usize {
-        self.wants.set(Wants::READ);
-        self.rx.set_capacity(octets)
-    }
-
-    /// Octets the receive buffer holds at most.
-    pub fn recv_buffer_size(&self) -> usize {
-        self.rx.capacity()
-    }
-
-    /// Octets the send buffer holds at most (`SO_SNDBUF`). Returns what it is now.
-    pub fn set_send_buffer_size(&mut self, octets: usize) -> usize {
-        self.tx.set_capacity(octets)
-    }
-
-    /// Octets the send buffer holds at most.
-    pub fn send_buffer_size(&self) -> usize {
-        self.tx.capacity()
     }
 }

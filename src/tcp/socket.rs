@@ -180,10 +180,14 @@ impl fmt::Display for UseError {
 impl core::error::Error for UseError {}
 
 impl<R, T, C> TcpSocket<R, T, C> {
-    /// A closed socket on these buffers.
+    /// A closed socket on these buffers, which keep the capacities they have.
     pub fn new(rx: R, tx: T) -> Self {
         Self {
-            role: Role::Closed(Options::default()),
+            role: Role::Closed(Options {
+                receive_fixed: true,
+                send_fixed: true,
+                ..Options::default()
+            }),
             at: Endpoint::bound(None, 0),
             wants: Wants::default(),
             error: None,
@@ -395,12 +399,9 @@ impl<R: RecvBuf, T: SendBuf, C: Congestion> TcpSocket<R, T, C> {
 
 #[cfg(feature = "alloc")]
 impl<C> TcpSocket<crate::socket::Elastic, crate::socket::Elastic, C> {
-    /// Octets of the receive and of the send buffer of sockets made without saying.
-    pub const CAPACITY: usize = 1 << 20;
-
-    /// A socket that listens on `local` with room for `backlog` connections, and for
-    /// [`CAPACITY`](Self::CAPACITY) octets each way on each. The unspecified address stands
-    /// for all of ours; port 0 is not listened on.
+    /// A socket that listens on `local` with room for `backlog` connections, whose buffers
+    /// grow by themselves. The unspecified address stands for all of ours; port 0 is not
+    /// listened on.
     pub fn listener(local: SocketAddr, backlog: usize) -> Self {
         let mut socket = Self::closed();
         // A fresh socket is closed, and port 0 leaves it so.
@@ -408,8 +409,8 @@ impl<C> TcpSocket<crate::socket::Elastic, crate::socket::Elastic, C> {
         socket
     }
 
-    /// A socket that connects to `peer`, with room for [`CAPACITY`](Self::CAPACITY) octets
-    /// each way. To a `peer` that cannot be connected to it stays closed.
+    /// A socket that connects to `peer`, with buffers that grow by themselves. To a `peer` that
+    /// cannot be connected to it stays closed.
     pub fn connecting(peer: SocketAddr) -> Self {
         let mut socket = Self::closed();
         if socket.connect(peer).is_err() {
@@ -418,11 +419,15 @@ impl<C> TcpSocket<crate::socket::Elastic, crate::socket::Elastic, C> {
         socket
     }
 
-    /// A closed socket with room for [`CAPACITY`](Self::CAPACITY) octets each way, taken from
-    /// memory as they come.
+    /// A closed socket whose buffers begin with what the stack's
+    /// [`Config`](super::Config::receive_buffer) says and grow with the path; memory is taken
+    /// as octets come.
     pub fn closed() -> Self {
+        use super::config::{RECEIVE_BUFFER, SEND_BUFFER};
         use crate::socket::Elastic;
-        Self::new(Elastic::new(Self::CAPACITY), Elastic::new(Self::CAPACITY))
+        let mut socket = Self::new(Elastic::new(RECEIVE_BUFFER), Elastic::new(SEND_BUFFER));
+        socket.role = Role::Closed(Options::default());
+        socket
     }
 }
 

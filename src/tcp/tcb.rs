@@ -7,10 +7,12 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::ack::Acking;
+use super::ack::{Acking, Owed};
+use super::autotune::Measure;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::memory::Level;
 use super::options::{Chosen, Options};
 use super::rare::Rare;
 use super::recovery::Recovery;
@@ -201,6 +203,14 @@ pub struct Tcb<C> {
     pub(super) ts_offset: u32,
     pub(super) adv_mss: u16,
 
+    // Buffers.
+    /// Octets of the widest window to offer now.
+    pub(super) rcv_ssthresh: u32,
+    /// How much memory the stack has left, as the shell last said.
+    pub(super) level: Level,
+    /// What the growth of the receive buffer is judged by; absent while little comes.
+    pub(super) tuning: Seldom<Measure>,
+
     pub(super) ack: Acking,
     pub(super) rtt: Rtt,
     pub(super) loss: Recovery,
@@ -246,7 +256,7 @@ impl<C: Congestion> Tcb<C> {
         rx_capacity: usize,
     ) -> Self {
         let mss = cfg.mss_default.max(cfg.mss_floor).min(adv_mss);
-        let mut tcb = Self::blank(cfg, now, mss);
+        let mut tcb = Self::blank(now, mss);
         tcb.state = State::SynSent;
         tcb.syn_due = true;
         tcb.snd_una = iss;
@@ -258,7 +268,8 @@ impl<C: Congestion> Tcb<C> {
         tcb.scaling = cfg.window_scaling;
         tcb.rcv_scale = window::scale(cfg);
         // Before RCV.NXT is known this only holds the width of the window.
-        tcb.rcv_adv = tcb.rcv_nxt + u32::from(window::of_syn(rx_capacity));
+        tcb.rcv_ssthresh = u32::from(window::of_syn(rx_capacity));
+        tcb.rcv_adv = tcb.rcv_nxt + tcb.rcv_ssthresh;
         tcb
     }
 
@@ -266,13 +277,14 @@ impl<C: Congestion> Tcb<C> {
     /// that completed it is to be given to `receive` afterwards.
     pub fn accepted(cfg: &Config, now: Instant, handshake: &Handshake) -> Self {
         let peer = &handshake.peer;
-        let mut tcb = Self::blank(cfg, now, peer.mss);
+        let mut tcb = Self::blank(now, peer.mss);
         tcb.snd_una = handshake.iss + 1;
         tcb.snd_nxt = tcb.snd_una;
         tcb.adv_mss = handshake.adv_mss;
         tcb.ts_offset = handshake.ts_offset;
         tcb.rcv_nxt = handshake.irs + 1;
         tcb.rcv_adv = tcb.rcv_nxt + handshake.rcv_wnd;
+        tcb.rcv_ssthresh = handshake.rcv_wnd;
         tcb.rcv_scale = handshake.our_scale.min(14);
         tcb.ack.last_sent = tcb.rcv_nxt;
         tcb.rtt = Rtt::new(handshake.rtt);
@@ -318,7 +330,7 @@ impl<C: Congestion> Tcb<C> {
         }
     }
 
-    fn blank(cfg: &Config, now: Instant, mss: u16) -> Self {
+    fn blank(now: Instant, mss: u16) -> Self {
         let zero = SeqNum::default();
         Self {
             state: State::Closed,
@@ -358,10 +370,10 @@ impl<C: Congestion> Tcb<C> {
             ts_recent_at: 0,
             ts_offset: 0,
             adv_mss: mss,
-            ack: Acking {
-                quick: cfg.quick_acks,
-                ..Acking::default()
-            },
+            rcv_ssthresh: 0,
+            level: Level::default(),
+            tuning: Seldom::default(),
+            ack: Acking::default(),
             rtt: Rtt::default(),
             loss: Recovery::default(),
             cc: C::new(now, mss),
@@ -436,6 +448,10 @@ impl<C> Tcb<C> {
         let old = &self.options;
         let push = options.nodelay && !old.nodelay || !options.cork && old.cork;
         self.options = Chosen::new(options);
+        self.rcv_ssthresh = self.rcv_ssthresh.min(self.options.window_clamp());
+        if options.quickack && self.ack.owed == Owed::Delayed {
+            self.ack.owed = Owed::Now;
+        }
         self.push_due |= push;
         push
     }

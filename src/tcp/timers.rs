@@ -276,15 +276,17 @@ impl<C: Congestion> Tcb<C> {
         if tx.queued() == 0 {
             tx.trim();
         }
+        self.tune_idle(cfg, tx);
     }
 
-    /// The application read: should the peer be told of the wider window? Then the socket
-    /// belongs on the ready list.
-    pub fn on_read(&mut self, cfg: &Config, now: Instant, rx: &impl RecvBuf) -> bool {
+    /// The application read, or changed what the buffer holds, which may let the buffer grow:
+    /// should the peer be told of the wider window? Then the socket belongs on the ready list.
+    pub fn on_read(&mut self, cfg: &Config, now: Instant, rx: &mut impl RecvBuf) -> bool {
         let over = matches!(self.state, State::Closed | State::TimeWait);
         if !over && !self.timers.is_set(Timer::Trim) {
             self.timers.set(Timer::Trim, now + cfg.trim_after);
         }
+        self.tune_read(cfg, now, rx);
         let due = self.state.receives() && self.update_due(rx);
         if due {
             self.ack.owed = Owed::Now;

@@ -1,5 +1,8 @@
 //! The window we offer (RFC 9293 §3.8.6.2.2, RFC 7323 §2).
 //!
+//! The window opens to `rcv_ssthresh`, which begins at what the SYN offered and grows as full
+//! segments come ([`autotune`](super::autotune)), and to what the buffer has room for.
+//!
 //! Invariant: the right edge `rcv_adv` never moves back, and everything before it is accepted.
 //! The window field may fall short of it by less than one unit of the scale where the buffer's
 //! end is no multiple of it from RCV.NXT (RFC 7323 §2.4).
@@ -52,6 +55,7 @@ impl<C: Congestion> Tcb<C> {
             LARGEST
         };
         let free = u32::try_from(free).unwrap_or(most).min(most);
+        let free = free.min(self.rcv_ssthresh);
         let scale = self.rcv_scale & 15;
         free >> scale << scale
     }

@@ -80,7 +80,7 @@ fn zero_window_of_ours() {
     let (mut script, listener) = listening(4);
     script.app("receive buffers of 4000 octets", |host| {
         host.socket(listener)
-            .with(|s| s.set_recv_buffer_size(4000))
+            .with(|s| s.set_recv_capacity(4000))
             .unwrap()
     });
     script.play("< S 0:0 win 65535 <mss 1460>\n< . ack 1 win 1000");

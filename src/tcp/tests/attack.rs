@@ -307,7 +307,7 @@ fn run(h: &mut Harness, events: &[Event]) {
             Event::Write(_) => {}
             Event::Read(n) => {
                 h.rx.read(usize::from(*n));
-                h.tcb.on_read(&h.cfg, h.now, &h.rx);
+                h.tcb.on_read(&h.cfg, h.now, &mut h.rx);
             }
             Event::Shutdown => h.tcb.shutdown(&h.cfg, h.now),
             Event::Close => {

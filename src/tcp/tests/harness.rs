@@ -267,7 +267,7 @@ impl Harness {
             "read" => {
                 let n = self.rx.read(number(1).map_or(usize::MAX, |n| n as usize));
                 let _ = writeln!(self.log, "         -- {n} octets");
-                self.tcb.on_read(&self.cfg, self.now, &self.rx);
+                self.tcb.on_read(&self.cfg, self.now, &mut self.rx);
             }
             "shutdown" => self.tcb.shutdown(&self.cfg, self.now),
             "close" => {

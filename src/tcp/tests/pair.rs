@@ -292,7 +292,7 @@ impl World {
                 read_at = self.now + Duration::from_millis(3);
                 for (end, total) in self.ends.iter_mut().zip(total) {
                     end.rx.read(end.side.read);
-                    end.tcb.on_read(&end.cfg, self.now, &end.rx);
+                    end.tcb.on_read(&end.cfg, self.now, &mut end.rx);
                     if !end.shut && end.rx.taken == total {
                         end.shut = true;
                         end.tcb.shutdown(&end.cfg, self.now);

@@ -1,0 +1,253 @@
+//! Buffers that grow with the path: the receive buffer with what the application reads in a
+//! round trip, the send buffer with the congestion window; and how far the window opens.
+//!
+//! A sender can have no more in flight than the window offered, so a window that is read out
+//! once a round trip carries one window a round trip, and a sender that doubles its flight each
+//! round trip (RFC 5681 §3.1) needs twice what was read in the last one. Growth is by need only:
+//! nothing grows while the application does not read, or where half of the window lasts for a
+//! round trip; and never after the application chose a size. Capacities are promises, memory is
+//! what the buffers hold.
+//!
+//! Invariant: a capacity grows between `Config::receive_buffer` and `receive_buffer_max`, or
+//! `send_buffer` and `send_buffer_max`; the receive side's is never reduced here, so that the
+//! window's right edge need not move back. `rcv_ssthresh` is at most `Options::window_clamp`.
+//! Called by the receive side, and when the application has read.
+
+use core::time::Duration;
+
+use super::config::Config;
+use super::congestion::Congestion;
+use super::memory::Level;
+use super::seldom::Seldom;
+use super::seq::SeqNum;
+use super::tcb::Tcb;
+use crate::socket::{RecvBuf, SendBuf};
+use phy::Instant;
+
+/// Segments of an initial window (RFC 6928 §2): no less is measured.
+const INITIAL: u32 = 10;
+/// Up to this, microseconds, a clock of milliseconds cannot tell round trips apart.
+const COARSE: u32 = 2_000;
+
+/// What the growth of a receive buffer is judged by; absent until much was received, and again
+/// after a pause.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Measure {
+    /// The receiver's round-trip time, microseconds; 0 before any sample.
+    rtt: u32,
+    /// Where the window ended when this was noted, and when that was.
+    window_end: SeqNum,
+    window_at: u32,
+    /// The timestamp echoed last.
+    echo: u32,
+    /// Octets that the application read in a round trip, at most.
+    space: u32,
+    /// Up to where it had read, and when.
+    read_to: SeqNum,
+    read_at: u32,
+}
+
+/// Microseconds modulo 2^32, in which the times of a [`Measure`] are kept.
+const fn clock(now: Instant) -> u32 {
+    now.micros() as u32
+}
+
+impl Measure {
+    /// A window's worth was received since the last one was: in no less than a round trip,
+    /// where its sender waits for the window; and always in less if not.
+    fn window_passed(&mut self, now: Instant, rcv_nxt: SeqNum, wnd: u32, least: u32, coarse: bool) {
+        if rcv_nxt.lt(self.window_end) {
+            return;
+        }
+        let took = clock(now).wrapping_sub(self.window_at).max(1);
+        // Timestamps tell a round trip better where it is long, for a burst takes less.
+        let fine = !coarse || self.rtt <= COARSE;
+        if self.rtt == 0 || fine && took < self.rtt {
+            self.rtt = took.max(least);
+        }
+        self.window_end = rcv_nxt + wnd;
+        self.window_at = clock(now);
+    }
+
+    /// The peer echoed a timestamp of `ticks` milliseconds ago, with text: the round trip was
+    /// between a tick less and a tick more. A shorter one counts at once; a longer one may be
+    /// the peer's pause, and counts by an eighth.
+    fn echoed(&mut self, ticks: u32, least: u32) {
+        let ticks = ticks.min(60_000);
+        let low = ticks.saturating_sub(1).saturating_mul(1000);
+        let about = ticks.max(1).saturating_mul(1000);
+        if self.rtt == 0 || about < self.rtt {
+            self.rtt = about.max(least);
+        } else if low > self.rtt {
+            self.rtt = self.rtt.saturating_add((low - self.rtt).div_ceil(8));
+        }
+    }
+}
+
+impl<C: Congestion> Tcb<C> {
+    /// Least round trip that the send side saw, microseconds; 0 if none.
+    fn least_rtt(&self) -> u32 {
+        let least = self.rtt.least().unwrap_or_default().as_micros();
+        u32::try_from(least).unwrap_or(u32::MAX)
+    }
+
+    /// Text of `len` octets came and is in the buffer; `echo` is its TSecr. Opens the window
+    /// further, by twice as much as came, where full segments come and there is room; and
+    /// measures round trips.
+    #[inline]
+    pub(super) fn tune_receive(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        len: usize,
+        echo: Option<u32>,
+        rx: &impl RecvBuf,
+    ) {
+        let full = len >= usize::from(self.ack.rcv_mss);
+        let free = u32::try_from(rx.window()).unwrap_or(u32::MAX);
+        let room = free.min(self.options.window_clamp());
+        if self.rcv_ssthresh < room && full && self.level == Level::Free {
+            let step = u32::try_from(len).unwrap_or(u32::MAX).saturating_mul(2);
+            self.rcv_ssthresh = self.rcv_ssthresh.saturating_add(step).min(room);
+        }
+        if self.tuning.get().is_some() {
+            self.measure_receive(now, full, echo);
+        } else if full && !self.options.receive_fixed && cfg.receive_autotuning {
+            self.start_measuring(now, rx);
+        }
+    }
+
+    /// A segment came while round trips are measured.
+    fn measure_receive(&mut self, now: Instant, full: bool, echo: Option<u32>) {
+        let (wnd, least) = (self.rcv_wnd(), self.least_rtt());
+        let (rcv_nxt, stamps) = (self.rcv_nxt, self.timestamps);
+        let ours = super::timestamp(now, self.ts_offset);
+        let Some(measure) = self.tuning.get_mut() else {
+            return;
+        };
+        measure.window_passed(now, rcv_nxt, wnd, least, stamps);
+        if let Some(echo) = echo.filter(|echo| full && *echo != measure.echo) {
+            let ticks = ours.wrapping_sub(echo);
+            // A clock that runs ahead of ours is no echo of it.
+            if ticks < 0x8000_0000 {
+                measure.echo = echo;
+                measure.echoed(ticks, least);
+            }
+        }
+    }
+
+    /// Begins to measure, if more came than an initial window: less needs no growth.
+    fn start_measuring(&mut self, now: Instant, rx: &impl RecvBuf) {
+        let space = INITIAL.saturating_mul(u32::from(self.adv_mss));
+        if self.counts.received <= u64::from(space) || !self.state.receives() {
+            return;
+        }
+        let rtt = self.rtt.smoothed().unwrap_or_default().as_micros();
+        *self.tuning.make() = Measure {
+            rtt: u32::try_from(rtt).unwrap_or(u32::MAX),
+            window_end: self.rcv_nxt + self.rcv_wnd(),
+            window_at: clock(now),
+            echo: 0,
+            space,
+            read_to: self.read_to(rx),
+            read_at: clock(now),
+        };
+    }
+
+    /// Up to where the application has read.
+    fn read_to(&self, rx: &impl RecvBuf) -> SeqNum {
+        let unread = rx.capacity().saturating_sub(rx.window());
+        self.rcv_nxt - u32::try_from(unread).unwrap_or(u32::MAX)
+    }
+
+    /// The application has read: once a round trip, the buffer grows to what the next ones may
+    /// bring.
+    pub(super) fn tune_read(&mut self, cfg: &Config, now: Instant, rx: &mut impl RecvBuf) {
+        let capacity = rx.capacity();
+        let few = u32::from(self.adv_mss).saturating_mul(4);
+        let floor = u32::try_from(capacity).unwrap_or(u32::MAX).min(few);
+        // Of a buffer that was smaller before.
+        let most = self.options.window_clamp();
+        self.rcv_ssthresh = self.rcv_ssthresh.max(floor).min(most);
+        let (read_to, mss) = (self.read_to(rx), u32::from(self.adv_mss));
+        let may = !self.options.receive_fixed && cfg.receive_autotuning;
+        let may = may && self.level == Level::Free;
+        let Some(measure) = self.tuning.get_mut() else {
+            return;
+        };
+        let took = clock(now).wrapping_sub(measure.read_at);
+        if measure.rtt == 0 || took < measure.rtt {
+            return;
+        }
+        let copied = read_to.saturating_since(measure.read_to);
+        if copied > measure.space {
+            let more = copied.saturating_sub(measure.space).min(measure.space);
+            let slack = u64::from(cfg.receive_slack).saturating_mul(u64::from(mss));
+            let base = u64::from(copied).saturating_mul(2).saturating_add(slack);
+            // A sender that doubles will have doubled again when the peer learns of it.
+            let growth = base.saturating_mul(u64::from(more)) / u64::from(measure.space.max(1));
+            let wish = base.saturating_add(growth.saturating_mul(2));
+            let wish = usize::try_from(wish).unwrap_or(usize::MAX);
+            let wish = wish.min(cfg.receive_buffer_max);
+            if may && wish > capacity {
+                rx.set_capacity(wish);
+            }
+            measure.space = copied;
+        }
+        measure.read_to = read_to;
+        measure.read_at = clock(now);
+    }
+
+    /// `acked` octets left the send buffer. Where it was nearly full, and all of it was in
+    /// flight or may be, it holds the path back: it grows to twice the congestion window, so
+    /// that the next window is there when this one is acknowledged.
+    #[inline]
+    pub(super) fn tune_send(&mut self, cfg: &Config, acked: u32, tx: &mut impl SendBuf) {
+        let capacity = tx.capacity();
+        let filled = tx.queued().saturating_add(acked as usize);
+        let many = self
+            .cc
+            .window()
+            .max(INITIAL.saturating_mul(self.mss.into()));
+        let wish = many.saturating_mul(u32::from(cfg.send_windows)) as usize;
+        if filled < third_free(capacity) || wish <= capacity || capacity >= cfg.send_buffer_max {
+            return;
+        }
+        if self.options.send_fixed || self.level != Level::Free {
+            return;
+        }
+        let unsent = tx.queued().saturating_sub(self.in_flight() as usize);
+        let congestion = self.cc.window().saturating_sub(self.pipe());
+        let window = self.snd_wnd.saturating_sub(self.in_flight());
+        if unsent <= congestion.min(window) as usize {
+            tx.set_capacity(wish.min(cfg.send_buffer_max));
+        }
+    }
+
+    /// Nothing moved for a while: the send buffer is to grow anew, and nothing is measured.
+    pub(super) fn tune_idle(&mut self, cfg: &Config, tx: &mut impl SendBuf) {
+        self.tuning = Seldom::default();
+        if !self.options.send_fixed && tx.queued() == 0 && tx.capacity() > cfg.send_buffer {
+            tx.set_capacity(cfg.send_buffer);
+        }
+    }
+
+    /// The receiver's round-trip time, where it is measured.
+    pub(super) fn rcv_rtt(&self) -> Option<Duration> {
+        let rtt = self.tuning.get()?.rtt;
+        (rtt > 0).then(|| Duration::from_micros(u64::from(rtt)))
+    }
+
+    /// Octets that the application read in a round trip, or what stands for them before.
+    pub(super) fn rcv_space(&self) -> u32 {
+        let initial = INITIAL.saturating_mul(u32::from(self.adv_mss));
+        self.tuning.get().map_or(initial, |m| m.space)
+    }
+}
+
+/// Octets that a buffer of `capacity` may hold with a third of it free, when a writer who found
+/// it full is told of the room.
+#[inline]
+pub(super) const fn third_free(capacity: usize) -> usize {
+    capacity - capacity / 3
+}
