@@ -94,7 +94,13 @@ const LAN: FaultConfig = FaultConfig::new().with_delay(Duration::from_micros(500
 
 #[test]
 fn a_good_cable_loses_nothing() {
-    let outcome = transfer(Cable::new(1514), LAN, 4_000_000, 4_000_000);
+    // Nothing slows it, so windows grow until the transfer ends; the queue has room for that.
+    let outcome = transfer(
+        Cable::with_queue(1514, 10_000),
+        LAN.with_queue(10_000),
+        4_000_000,
+        4_000_000,
+    );
     let Pair { a, b, .. } = outcome.pair;
     let retransmitted = a.stats().tcp_retransmitted + b.stats().tcp_retransmitted;
     assert_eq!(retransmitted, 0);
