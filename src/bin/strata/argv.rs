@@ -7,7 +7,15 @@
 use std::ffi::{OsStr, OsString};
 
 /// The subcommands, so that their arguments can be told from the options in front of them.
-const COMMANDS: [&str; 6] = ["ping", "tcpclient", "tcpserver", "dump", "ids", "lab"];
+const COMMANDS: [&str; 7] = [
+    "ping",
+    "tcpclient",
+    "tcpserver",
+    "dump",
+    "ids",
+    "plot",
+    "lab",
+];
 
 /// Rewrites the arguments of the process, program name included:
 ///

@@ -18,6 +18,7 @@ mod ids;
 mod lab;
 mod pcap;
 mod ping;
+mod plot;
 #[cfg(test)]
 mod random_frames;
 mod services;
@@ -65,6 +66,7 @@ enum Command {
     Tcpserver(tcpserver::Args),
     Dump(dump::Args),
     Ids(ids::Args),
+    Plot(plot::Args),
     Lab(lab::Args),
 }
 
@@ -115,6 +117,7 @@ fn run(global: &Global, command: Command) -> (&'static str, Result<ExitCode, Cli
         Command::Tcpclient(args) => ("tcpclient", tcpclient::run(global, args)),
         Command::Tcpserver(args) => ("tcpserver", tcpserver::run(global, args)),
         Command::Dump(args) => ("dump", dump::run(global, args)),
+        Command::Plot(args) => ("plot", plot::run(global, args)),
         Command::Ids(args) => ("ids", ids::run(global, args)),
         Command::Lab(args) => ("lab", lab::run(global, args)),
     }
