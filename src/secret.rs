@@ -28,6 +28,8 @@ pub enum Purpose {
     Jitter = 7,
     /// Keys of protocols this crate does not know.
     Custom = 8,
+    /// Fast Open cookies (RFC 7413 §4.1.2).
+    FastOpen = 9,
 }
 
 /// 128 bits drawn once from a cryptographic source.

@@ -72,6 +72,20 @@ pub struct Stats {
     pub tcp_cookies_accepted: u64,
     /// Challenge ACKs sent (RFC 5961).
     pub tcp_challenges: u64,
+    /// Connections of ours whose SYN's text was acknowledged by the SYN-ACK (RFC 7413).
+    pub tcp_fastopen_taken: u64,
+    /// Connections of ours whose SYN's text was not.
+    pub tcp_fastopen_failed: u64,
+    /// Signs that Fast Open is swallowed on the way; none is tried for a time after each.
+    pub tcp_fastopen_black_holes: u64,
+    /// SYNs that asked for a Fast Open cookie.
+    pub tcp_fastopen_requests: u64,
+    /// SYNs whose Fast Open cookie was good: connections before the end of their handshake.
+    pub tcp_fastopen_accepted: u64,
+    /// SYNs whose Fast Open cookie was not ours.
+    pub tcp_fastopen_refused: u64,
+    /// SYNs with Fast Open that found their listener's queue for it full.
+    pub tcp_fastopen_overflows: u64,
     /// Dropped packets by reason.
     pub drops: Drops,
 }

@@ -8,6 +8,8 @@ mod support;
 mod attack;
 #[path = "tcp/close.rs"]
 mod close;
+#[path = "tcp/fastopen.rs"]
+mod fastopen;
 #[path = "tcp/fixed.rs"]
 mod fixed;
 #[path = "tcp/handshake.rs"]

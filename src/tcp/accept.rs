@@ -8,6 +8,7 @@
 use core::fmt;
 
 use super::congestion::Congestion;
+use super::fastopen::Queue;
 use super::options::Options;
 use super::socket::{Role, TcpSocket, Wants};
 use crate::socket::{Bound, Handle, ReadBuf, RecvBuf, SendBuf, SocketSet};
@@ -49,6 +50,8 @@ pub(super) struct Listener {
     backlog: usize,
     /// Unfinished handshakes.
     pub handshakes: usize,
+    /// Connections before the end of theirs.
+    pub fast: Queue,
     waiting: usize,
     first: Link,
     last: Link,
@@ -62,6 +65,7 @@ impl Listener {
             options,
             backlog: backlog.max(1),
             handshakes: 0,
+            fast: Queue::default(),
             waiting: 0,
             first: Link::NONE,
             last: Link::NONE,

@@ -230,6 +230,12 @@ impl<C: Congestion> Tcb<C> {
         }
     }
 
+    /// May another reply to a segment without text outside the window be sent?
+    pub(super) fn admit_reply(&mut self, cfg: &Config, now: Instant) -> bool {
+        let (ack, period) = (&mut self.ack, cfg.invalid_interval);
+        admit(&mut ack.replies, &mut ack.invalid_at, now, period, 1)
+    }
+
     /// The ACK for a segment outside the window, or too old (RFC 9293 §3.10.7.4, first): one in
     /// an interval, more if it has text, whose sender may wait for that ACK.
     pub(super) fn unacceptable(

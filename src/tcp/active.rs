@@ -61,6 +61,7 @@ impl<C: Congestion> Tcp<C> {
         let mut tcb = Tcb::connect(&self.config, cx.now, iss, offset, mss, capacity);
         tcb.tell_opened(cx.now, local, peer);
         let _ = tcb.set_options(&self.config, cx.now, options);
+        self.want_early(&mut tcb, &options);
         socket.role = Role::Connection(tcb);
         socket.at = Endpoint::flow(local, peer);
         set.rekey(h).map_err(|_| TcpError::AddrInUse)

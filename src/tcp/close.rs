@@ -176,7 +176,8 @@ impl<C: Congestion> Tcb<C> {
         // RFC 5927 §4.1: only what is in flight can have caused an error. Probes and pure ACKs
         // of ours can as well, but then it tells nothing worth the risk.
         let mine = quoted.ge(self.snd_una) && quoted.lt(self.snd_nxt);
-        let mine = mine || local && self.syn_due;
+        let syn = self.early.is_pending() && quoted + 1 == self.snd_una;
+        let mine = mine || syn || local && self.syn_due;
         if matches!(self.state, State::Closed | State::Listen | State::TimeWait) || !mine {
             return (false, Effects::default());
         }

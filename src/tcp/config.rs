@@ -60,6 +60,26 @@ pub struct Config {
     /// `None` waits to the end.
     pub time_wait_reuse: Option<Duration>,
 
+    /// Send text in SYNs to servers that gave us a cookie, for sockets that ask for it (RFC 7413;
+    /// bit 1 of Linux's `tcp_fastopen`).
+    pub fastopen_client: bool,
+    /// Take text in SYNs with a cookie of ours, at listeners with a Fast Open queue (bit 2).
+    pub fastopen_server: bool,
+    /// Send text in SYNs without any cookie (bit 3): for networks of one owner.
+    pub fastopen_client_no_cookie: bool,
+    /// Take text in SYNs without any cookie (bit 10): an invitation to floods anywhere but in
+    /// networks of one owner (RFC 7413 §5).
+    pub fastopen_server_no_cookie: bool,
+    /// Octets of a SYN's segment size that its text leaves free, for options of others on the
+    /// way.
+    pub fastopen_reserve: u16,
+    /// How long a server is left alone after its SYNs with text were lost twice in a row, times
+    /// two for each loss (RFC 7413 §4.1.3).
+    pub fastopen_pause: Duration,
+    /// How long no server gets text in a SYN after a connection begun so went silent, doubled
+    /// for each in a row up to 64-fold; zero looks for no such black holes.
+    pub fastopen_blackhole: Duration,
+
     /// RTO before the first sample (RFC 6298 §2.1).
     pub rto_initial: Duration,
     /// RTO of a connection whose SYN was repeated and that has no sample (RFC 6298 §5.7).
@@ -141,6 +161,13 @@ impl Default for Config {
             mss_floor: 48,
             mss_default: 536,
             time_wait_reuse: Some(Duration::from_secs(1)),
+            fastopen_client: true,
+            fastopen_server: false,
+            fastopen_client_no_cookie: false,
+            fastopen_server_no_cookie: false,
+            fastopen_reserve: 40,
+            fastopen_pause: Duration::from_secs(60),
+            fastopen_blackhole: Duration::from_secs(3600),
             rto_initial: Duration::from_secs(1),
             rto_fallback: Duration::from_secs(3),
             rto_min: Duration::from_millis(200),

@@ -9,6 +9,7 @@ use phy::RxCsum;
 
 use super::accept::Link;
 use super::congestion::Congestion;
+use super::fastopen::Early;
 use super::segment::{Effects, Gone, Plan, Segment, reset_for};
 use super::seq::SeqNum;
 use super::socket::{Role, SocketOf, Wants};
@@ -185,6 +186,9 @@ impl<C: Congestion> Tcp<C> {
                 Err(_) => effects.ready = true,
             }
         }
+        if tcb.early.any(Early::WANTED | Early::TRIED) {
+            self.heard_early::<S>(set, cx, h, segment, &effects);
+        }
         self.settle::<S>(set, cx, h, effects);
     }
 
@@ -206,10 +210,13 @@ impl<C: Congestion> Tcp<C> {
         let Role::Connection(tcb) = &socket.role else {
             return;
         };
-        let (wants, flow) = (socket.wants, socket.at);
+        let (wants, flow, deadline) = (socket.wants, socket.at, tcb.deadline());
+        if wants.any(Wants::PENDING) {
+            self.settle_early::<S>(set, cx, h);
+        }
         match effects.gone {
             Gone::No => {
-                set.arm(h, tcb.deadline());
+                set.arm(h, deadline);
                 if effects.ready {
                     set.wake(h);
                 }
@@ -248,7 +255,12 @@ impl<C: Congestion> Tcp<C> {
         let Role::Connection(tcb) = &mut socket.role else {
             return;
         };
+        let retries = tcb.retries;
         let effects = tcb.on_timer(&self.config, cx.now, &mut socket.rx, &mut socket.tx);
+        if tcb.early.any(Early::TRIED) {
+            let (after, gone) = (tcb.retries, effects.gone == Gone::Closed);
+            self.silent_early(cx, retries, after, gone);
+        }
         self.settle::<S>(set, cx, h, effects);
     }
 

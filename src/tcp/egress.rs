@@ -11,6 +11,7 @@ use super::accept;
 use super::congestion::Congestion;
 use super::demux::{Ends, header_of};
 use super::error::TcpError;
+use super::fastopen::decorate;
 use super::listen::MOST_REPEATS;
 use super::passive::{is_parent, limited, mss_of};
 use super::segment::{Gone, Plan, Room};
@@ -140,6 +141,9 @@ impl<C: Congestion> Tcp<C> {
                 }
                 return Turn::default();
             }
+            Role::Opening(options) if self.waits_for_text::<S>(cx, socket, options) => {
+                return Turn::default();
+            }
             Role::Opening(_) => {
                 if let Err(error) = self.open::<S>(set, cx, out, h) {
                     self.fail::<S>(set, h, error);
@@ -256,7 +260,12 @@ impl<C: Congestion> Tcp<C> {
         let limits = limits_of(&room, &ends.peer);
         let mut more = false;
         let mut segments = 0;
-        while let Some(plan) = tcb.next_segment(config, now, &socket.rx, &socket.tx, limits) {
+        while let Some(mut plan) = tcb.next_segment(config, now, &socket.rx, &socket.tx, limits) {
+            if plan.flags == TcpFlags::SYN && tcb.wants_early() {
+                let known = (&self.memory, &self.key);
+                let server = ends.peer.ip();
+                plan = decorate(known, config, now, (tcb, &socket.tx), server, plan, limits);
+            }
             let again = plan.seq.lt(tcb.snd_nxt) && plan.seq_len() > 0;
             let (mut gone, mut count) = (0, 0);
             if error.is_none() {

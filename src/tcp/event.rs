@@ -338,7 +338,8 @@ impl<C: Congestion> Tcb<C> {
     /// Place of `seq` in our stream.
     fn place_sent(&self, seq: SeqNum) -> u64 {
         // Before our SYN is acknowledged SND.UNA is its number, not that of an octet.
-        let syn = u32::from(!self.state.is_synchronized());
+        let past = self.state.is_synchronized() || self.early.is_pending();
+        let syn = u32::from(!past);
         let fin = u64::from(self.fin_acknowledged());
         let octets = self.counts.acked.saturating_add(fin);
         place(octets, self.snd_una + syn, seq)

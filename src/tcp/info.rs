@@ -183,6 +183,7 @@ impl<C: Congestion> Tcb<C> {
             (self.timestamps, TcpInfo::OPT_TIMESTAMPS),
             (self.sack, TcpInfo::OPT_SACK),
             (self.scaling, TcpInfo::OPT_WSCALE),
+            (self.early.succeeded(), TcpInfo::OPT_SYN_DATA),
         ];
         TcpInfo {
             congestion: self.cc.name(),

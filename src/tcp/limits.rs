@@ -16,6 +16,8 @@ pub struct Limits {
     pub orphans: usize,
     /// Largest backlog a listener gets, whatever it asks for.
     pub backlog: usize,
+    /// Servers whose Fast Open cookies are known (RFC 7413 §4.1.3); one takes about 80 octets.
+    pub fastopen_servers: usize,
     /// When handshakes are kept in no table at all.
     pub cookies: Cookies,
 }
@@ -28,6 +30,7 @@ impl Default for Limits {
             time_wait: 65_536,
             orphans: 65_536,
             backlog: 4096,
+            fastopen_servers: 1024,
             cookies: Cookies::WhenFull,
         }
     }

@@ -17,6 +17,7 @@
 //! | `passive` | shell | handshakes that peers begin |
 //! | `active` | shell | connections we begin: source address, port, first sequence number |
 //! | `egress` | shell | the way down: turns, plans to packets |
+//! | `fastopen` | both | text in SYNs (RFC 7413) |
 //! | `listen`, `cookie`, `timewait`, `table` | shell | connections that are no sockets |
 //! | the others | core | RFC 9293, 5681, 5961, 6298, 7323, 2018 |
 //!
@@ -75,7 +76,7 @@ pub use config::Config;
 pub use congestion::{Algorithm, Congestion, Reno};
 pub use error::TcpError;
 pub use event::{Event, Observer};
-pub use fastopen::FastOpenKey;
+pub use fastopen::{Early, EarlyFailure, FastOpenKey, SynOffer};
 pub use info::TcpInfo;
 pub use limits::{Cookies, Limits};
 pub use options::{Options, TcpKeepalive};
@@ -97,6 +98,7 @@ use crate::transport::Transport;
 use crate::transport::port::Ports;
 use crate::wire::protocol;
 use accept::Link;
+use fastopen::{Keys, Memory};
 use listen::SynTable;
 use table::FlowKey;
 use timewait::TimeWaitTable;
@@ -126,6 +128,10 @@ pub struct Tcp<C = Reno> {
     /// Connections without an application.
     orphans: usize,
     ports: Ports,
+    /// What Fast Open knows of servers.
+    memory: Memory,
+    /// What Fast Open cookies are made with.
+    keys: Keys,
     /// The connection of the last segment: most segments come in runs.
     recent: Link,
     control: PhantomData<fn() -> C>,
@@ -150,6 +156,8 @@ impl<C> Default for Tcp<C> {
             cookies_until: Instant::ZERO,
             orphans: 0,
             ports: Ports::default(),
+            memory: Memory::new(limits.fastopen_servers),
+            keys: Keys::default(),
             recent: Link::NONE,
             control: PhantomData,
         }
@@ -170,6 +178,7 @@ impl<C> Tcp<C> {
         self.limits = limits;
         self.syns = SynTable::new(limits.handshakes);
         self.waits = TimeWaitTable::new(limits.time_wait);
+        self.memory = Memory::new(limits.fastopen_servers);
         self
     }
 
@@ -206,6 +215,7 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
     fn start(&mut self, set: &mut Self::Set, cx: &mut Cx) {
         self.key = FlowKey::new(&cx.secret);
         self.ports.start(&cx.secret);
+        self.keys.start(&cx.secret);
         set.start(&cx.secret);
     }
 

@@ -74,7 +74,7 @@ impl<C: Congestion> Tcb<C> {
     ) -> Effects {
         let flags = segment.flags;
         // First: the ACK bit. Only our SYN can be acknowledged, and what it said be echoed.
-        let acked = segment.ack == self.snd_nxt && self.snd_nxt != self.snd_una;
+        let acked = self.acknowledges_syn(segment.ack);
         if flags.ack() && (!acked || self.echoes_another(now, segment)) {
             let reset = Plan::bare(segment.ack, SeqNum(0), TcpFlags::RST, 0);
             return Effects {
@@ -120,7 +120,7 @@ impl<C: Congestion> Tcb<C> {
             };
         }
         let echo = segment.options.timestamps.filter(|_| self.timestamps);
-        self.syn_acknowledged(cfg, now, segment, echo.map(|(_, echo)| echo));
+        self.syn_acknowledged(cfg, now, segment, echo.map(|(_, echo)| echo), tx);
         self.ack.owed = Owed::Now;
         let mut effects = Effects {
             ready: true,
@@ -165,7 +165,11 @@ impl<C: Congestion> Tcb<C> {
         now: Instant,
         segment: &Segment<'_>,
         echo: Option<u32>,
+        tx: &mut impl SendBuf,
     ) {
+        if self.early.is_pending() {
+            return self.prove(cfg, now, segment.ack, echo);
+        }
         let repeated = self.retries > 0;
         self.sample_rtt(now, segment.ack, echo, 1);
         if repeated && self.rtt.smoothed().is_none() {
@@ -173,7 +177,7 @@ impl<C: Congestion> Tcb<C> {
             self.rtt = Rtt::pessimist();
         }
         self.retries = 0;
-        self.snd_una = segment.ack;
+        self.settle_syn(segment.ack, tx);
         self.syn_due = false;
         self.establish(cfg, now);
         if repeated {
@@ -237,10 +241,16 @@ impl<C: Congestion> Tcb<C> {
             let options = syn_ack_options(&peer, self.adv_mss, self.rcv_scale, ticks);
             (TcpFlags::SYN | TcpFlags::ACK, self.rcv_nxt, options)
         };
-        let window = window::of_syn(rx.capacity());
+        let early = self.early.is_pending();
+        let free = if early { rx.window() } else { rx.capacity() };
         Some(Plan {
             options: options.emit(),
-            ..Plan::bare(self.snd_una, ack, flags, window)
+            ..Plan::bare(
+                self.snd_una - u32::from(early),
+                ack,
+                flags,
+                window::of_syn(free),
+            )
         })
     }
 }

@@ -63,6 +63,14 @@ pub struct Options {
     /// How long a listener waits for the first text of a connection before it is to be accepted
     /// without (`TCP_DEFER_ACCEPT`); `None` does not wait.
     pub defer_accept: Option<Duration>,
+    /// Of a listener: connections that may exist before their handshake ends (`TCP_FASTOPEN`,
+    /// RFC 7413 §5.1); 0 for no Fast Open.
+    pub fastopen: u16,
+    /// The first text goes with the SYN if the server gave us a cookie, else a cookie is asked
+    /// for (`TCP_FASTOPEN_CONNECT`).
+    pub fastopen_connect: bool,
+    /// The same without a cookie (`TCP_FASTOPEN_NO_COOKIE`).
+    pub fastopen_no_cookie: bool,
     /// Congestion control, where the type leaves a choice
     /// ([`Any`](super::congestion::Any)); `None` for the type's own (`TCP_CONGESTION`).
     pub congestion: Option<Algorithm>,

@@ -9,8 +9,10 @@
 use phy::Instant;
 
 use super::accept::{self, Listener};
+use super::config::Config;
 use super::congestion::Congestion;
 use super::demux::{Ends, refuse, reply};
+use super::fastopen::{Taken, with_cookie};
 use super::limits::Cookies;
 use super::listen::{Embryo, Parent};
 use super::open::syn_ack_options;
@@ -26,7 +28,7 @@ use crate::context::Cx;
 use crate::error::Drop;
 use crate::iface::PacketTx;
 use crate::net::Answer;
-use crate::socket::{RecvBuf, SendBuf, SocketSet, Stores};
+use crate::socket::{RecvBuf, Rx, SendBuf, SocketSet, Stores};
 use crate::transport::Endpoint;
 use crate::wire::{Tcp as Header, TcpFlags, TcpOptions};
 
@@ -76,7 +78,7 @@ fn parent_of<K>(h: crate::socket::Handle<K>) -> Parent {
     }
 }
 
-fn listener_of<R, T, C>(socket: &mut TcpSocket<R, T, C>) -> Option<&mut Listener> {
+pub(super) fn listener_of<R, T, C>(socket: &mut TcpSocket<R, T, C>) -> Option<&mut Listener> {
     match &mut socket.role {
         Role::Listen(listener) if !socket.wants.any(Wants::RELEASE) => Some(listener),
         _ => None,
@@ -148,7 +150,8 @@ impl<C: Congestion> Tcp<C> {
         }
     }
 
-    /// A SYN for a listener. Its text, if any, is for the peer to send again.
+    /// A SYN for a listener. Its text, if any, is for the peer to send again, but for what Fast
+    /// Open takes.
     fn syn<S, T>(
         &mut self,
         set: &mut Set<S, C>,
@@ -183,25 +186,54 @@ impl<C: Congestion> Tcp<C> {
         let irs = segment.seq.0;
         let offset = cx.secret.timestamp_offset(ends.local, ends.peer);
         let mut clock = timestamp(cx.now, 0);
+        // A host that needs cookies has no place for unproved connections.
+        let taken = if cookie {
+            Taken::No
+        } else {
+            self.judge_early(cx, &ends, segment, listener)
+        };
+        // Beyond all that the connection in TIME-WAIT could have sent in one window.
+        let fresh = SeqNum(cx.secret.isn(cx.now, ends.local, ends.peer));
+        let fresh = beyond.map_or(fresh, |last| fresh.max(last + 0x1_0001));
+        let mut answer = answer;
+        if let Taken::Now(option) = taken {
+            let handshake = Handshake {
+                iss: fresh,
+                irs: segment.seq,
+                adv_mss,
+                peer: offer,
+                our_scale: window::scale(&self.config),
+                ts_offset: offset,
+                snd_wnd: segment.window.into(),
+                rcv_wnd: 0,
+                rtt: None,
+            };
+            let to = (h, handshake, option);
+            match self.take_early::<S, T>(set, cx, answer, ends, segment, to) {
+                Some(unused) => answer = unused,
+                None => return,
+            }
+        }
+        let Some(listener) = set.get_mut(h).and_then(listener_of) else {
+            return;
+        };
         let iss = if cookie {
             self.cookies_until = cx.now + cookie::LIFETIME;
             cx.stats.tcp_cookies_sent = cx.stats.tcp_cookies_sent.wrapping_add(1);
             clock = cookie::stamp(clock, &offer);
             cookie::make(&cx.secret, cx.now, ends.local, ends.peer, irs, offer.mss)
         } else {
-            let iss = cx.secret.isn(cx.now, ends.local, ends.peer);
-            // Beyond all that the connection in TIME-WAIT could have sent in one window.
-            let iss = beyond.map_or(SeqNum(iss), |last| SeqNum(iss).max(last + 0x1_0001));
             let timeout = self.config.rto_initial;
-            let embryo = Embryo::new((ends.local, ends.peer), parent_of(h), (iss.0, irs), &offer);
+            let numbers = (fresh.0, irs);
+            let embryo = Embryo::new((ends.local, ends.peer), parent_of(h), numbers, &offer);
             let hash = self.key.hash(&ends.flow());
             if !self.syns.insert(hash, cx.now, timeout, embryo) {
                 return cx.drop(Drop::Backlog);
             }
             listener.handshakes = listener.handshakes.saturating_add(1);
-            iss.0
+            fresh.0
         };
-        let plan = SynAck {
+        let mut plan = SynAck {
             iss,
             irs,
             offer: &offer,
@@ -211,6 +243,9 @@ impl<C: Congestion> Tcp<C> {
             clock: clock.wrapping_add(offset),
         }
         .plan();
+        if let Taken::Cookie(cookie) = taken {
+            plan.options = with_cookie(&plan, cookie);
+        }
         let _ = reply(cx, answer, &ends, (ttl, tos), &plan);
     }
 
@@ -397,6 +432,56 @@ impl<C: Congestion> Tcp<C> {
         }
     }
 
+    /// Makes a connection for listener `h` and queues it there; `None` if there is no room.
+    pub(super) fn child<S>(
+        &mut self,
+        set: &mut Set<S, C>,
+        cx: &mut Cx,
+        ends: &Ends,
+        (h, mut handshake): (Handle<S, C>, Handshake),
+        make: impl FnOnce(&Config, &Handshake, &mut Rx<S>) -> Tcb<C>,
+    ) -> Option<Handle<S, C>>
+    where
+        S: Stores<SocketOf<S, C>>,
+    {
+        let parent = set.get_mut(h)?;
+        let (mut options, ttl, tos) = (parent.options(), parent.ttl, parent.tos);
+        handshake.adv_mss = limited(handshake.adv_mss, &options);
+        handshake.peer.mss = limited(handshake.peer.mss, &options);
+        let (rx, tx) = (parent.rx.capacity(), parent.tx.capacity());
+        if listener_of(parent).is_none_or(|listener| listener.is_full(self.limits.backlog)) {
+            cx.drop(Drop::Backlog);
+            return None;
+        }
+        let child = match S::stream(rx, tx) {
+            Some((rx, tx)) => set.insert(TcpSocket::new(rx, tx)).ok(),
+            None => accept::take_spare(set, h),
+        };
+        let Some(socket) = child.and_then(|child| set.get_mut(child)) else {
+            cx.drop(Drop::Memory);
+            return None;
+        };
+        if S::stream(0, 0).is_none() {
+            // Its buffers are the application's.
+            let own = socket.options();
+            options.receive_fixed = own.receive_fixed;
+            options.send_fixed = own.send_fixed;
+        }
+        handshake.rcv_wnd = window::of_syn(socket.rx.capacity()).into();
+        let mut tcb = make(&self.config, &handshake, &mut socket.rx);
+        tcb.tell_opened(cx.now, ends.local, ends.peer);
+        let _ = tcb.set_options(&self.config, cx.now, options);
+        socket.role = Role::Connection(tcb);
+        socket.at = ends.flow();
+        (socket.ttl, socket.tos) = (ttl, tos);
+        let child = child?;
+        // The flow was looked up before: no other socket has it.
+        let _ = set.rekey(child);
+        accept::enqueue(set, h, child);
+        set.notify(h);
+        Some(child)
+    }
+
     /// A handshake ended: makes the connection, queues it at its listener and gives it the
     /// segment. False if there is no room, and then the segment is forgotten.
     fn complete<S, T>(
@@ -406,49 +491,18 @@ impl<C: Congestion> Tcp<C> {
         answer: Answer<'_, T>,
         ends: Ends,
         segment: &Segment<'_>,
-        (h, mut handshake): (Handle<S, C>, Handshake),
+        to: (Handle<S, C>, Handshake),
     ) -> bool
     where
         S: Stores<SocketOf<S, C>>,
         T: PacketTx,
     {
-        let Some(parent) = set.get_mut(h) else {
+        let now = cx.now;
+        let make =
+            |cfg: &Config, handshake: &Handshake, _: &mut _| Tcb::accepted(cfg, now, handshake);
+        let Some(child) = self.child::<S>(set, cx, &ends, to, make) else {
             return false;
         };
-        let (mut options, ttl, tos) = (parent.options(), parent.ttl, parent.tos);
-        handshake.adv_mss = limited(handshake.adv_mss, &options);
-        handshake.peer.mss = limited(handshake.peer.mss, &options);
-        let (rx, tx) = (parent.rx.capacity(), parent.tx.capacity());
-        if listener_of(parent).is_none_or(|listener| listener.is_full(self.limits.backlog)) {
-            cx.drop(Drop::Backlog);
-            return false;
-        }
-        let child = match S::stream(rx, tx) {
-            Some((rx, tx)) => set.insert(TcpSocket::new(rx, tx)).ok(),
-            None => accept::take_spare(set, h),
-        };
-        let Some(socket) = child.and_then(|child| set.get_mut(child)) else {
-            cx.drop(Drop::Memory);
-            return false;
-        };
-        let Some(child) = child else { return false };
-        if S::stream(0, 0).is_none() {
-            // Its buffers are the application's.
-            let own = socket.options();
-            options.receive_fixed = own.receive_fixed;
-            options.send_fixed = own.send_fixed;
-        }
-        handshake.rcv_wnd = window::of_syn(socket.rx.capacity()).into();
-        let mut tcb = Tcb::accepted(&self.config, cx.now, &handshake);
-        tcb.tell_opened(cx.now, ends.local, ends.peer);
-        let _ = tcb.set_options(&self.config, cx.now, options);
-        socket.role = Role::Connection(tcb);
-        socket.at = ends.flow();
-        (socket.ttl, socket.tos) = (ttl, tos);
-        // The flow was looked up before: no other socket has it.
-        let _ = set.rekey(child);
-        accept::enqueue(set, h, child);
-        set.notify(h);
         self.connection::<S, T>(set, cx, answer, child, &ends, segment);
         true
     }

@@ -183,6 +183,10 @@ impl<C: Congestion> Tcb<C> {
             return self.unacceptable(cfg, now, seq, end, rx, Drop::Paws);
         }
 
+        if self.state == State::SynReceived && self.is_first_syn(segment) {
+            return self.syn_again(cfg, now);
+        }
+
         // First: the sequence number.
         if !self.acceptable(seq, len) {
             return if flags.rst() {
@@ -214,14 +218,14 @@ impl<C: Congestion> Tcb<C> {
             return Effects::drop(Drop::BadSegment);
         }
         if self.state == State::SynReceived {
-            if segment.ack != self.snd_nxt {
+            if !self.acknowledges_syn(segment.ack) {
                 let reset = Plan::bare(segment.ack, SeqNum(0), TcpFlags::RST, 0);
                 return Effects {
                     dropped: Some(Drop::BadSegment),
                     ..Effects::answer(Some(reset))
                 };
             }
-            self.syn_acknowledged(cfg, now, segment, stamp.map(|(_, echo)| echo));
+            self.syn_acknowledged(cfg, now, segment, stamp.map(|(_, echo)| echo), tx);
         } else if segment.ack.gt(self.snd_nxt) || segment.ack.lt(self.snd_una - self.max_wnd) {
             // RFC 5961 §5.2. An acknowledgment of what was never sent also gets an ACK by
             // RFC 9293; both count against the same limit.
@@ -434,7 +438,7 @@ impl<C: Congestion> Tcb<C> {
     fn reset(&mut self, now: Instant) -> Effects {
         match self.state {
             // The SYN of an active open was answered with a SYN, and then with this.
-            State::SynReceived => self.error = Some(TcpError::Refused),
+            State::SynReceived if !self.early.is_pending() => self.error = Some(TcpError::Refused),
             State::Closing | State::LastAck | State::TimeWait => {}
             _ => self.error = Some(TcpError::Reset),
         }

@@ -33,13 +33,16 @@ impl<C: Congestion> Tcb<C> {
     ) -> Option<Plan> {
         match self.state {
             State::Closed | State::Listen | State::TimeWait => return None,
-            State::SynSent | State::SynReceived => return self.syn_plan(cfg, now, rx),
+            State::SynSent | State::SynReceived if self.syn_due || !self.early.is_pending() => {
+                return self.syn_plan(cfg, now, rx);
+            }
             _ => {}
         }
-        if self.state.sends() {
+        let sends = self.text_flows();
+        if sends {
             self.fit(cfg, now, room);
         }
-        if self.state.sends() && self.keeps_pace(now, &mut room, tx) {
+        if sends && self.keeps_pace(now, &mut room, tx) {
             if let Some(lost) = self.next_lost() {
                 let plan = self.repeated(now, rx, tx, room, lost, false);
                 if plan.is_some() {
@@ -83,7 +86,7 @@ impl<C: Congestion> Tcb<C> {
             || self.probe_due
             || self.loss.tail == Tail::Due
             || self.loss.mode != Mode::Open
-            || self.state.sends() && self.unsent(tx) > 0
+            || self.text_flows() && self.unsent(tx) > 0
     }
 
     /// Octets queued that were never sent, and one for a FIN of which that is true.
@@ -299,6 +302,9 @@ impl<C: Congestion> Tcb<C> {
         if plan.flags.ack() {
             self.acknowledged_peer(plan);
         }
+        if plan.flags.syn() {
+            return self.syn_sent(cfg, now, plan);
+        }
         let len = plan.seq_len();
         if len == 0 {
             if plan.seq != self.snd_nxt {
@@ -310,7 +316,6 @@ impl<C: Congestion> Tcb<C> {
             self.counts.data_segs_out = self.counts.data_segs_out.wrapping_add(segments);
             self.sent_at = now.millis() as u32;
         }
-        self.syn_due &= !plan.flags.syn();
         let end = plan.seq + len;
         self.gauge_sent(now, plan.seq, end);
         let new = end.gt(self.snd_nxt);

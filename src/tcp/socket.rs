@@ -128,6 +128,8 @@ impl Wants {
     pub const OFFERED: u16 = 128;
     /// Counted among the connections without an application.
     pub const ORPHAN: u16 = 256;
+    /// Counted at its listener: it exists, but its handshake did not end.
+    pub const PENDING: u16 = 1024;
     /// The application reads no more.
     pub const DEAF: u16 = 512;
 

@@ -12,6 +12,7 @@ use super::autotune::Measure;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::fastopen::Early;
 use super::memory::Level;
 use super::options::{Chosen, Options};
 use super::rare::Rare;
@@ -230,6 +231,8 @@ pub struct Tcb<C> {
     pub(super) sent_at: u32,
     /// What few connections count.
     pub(super) rare: Seldom<Rare>,
+    /// Fast Open (RFC 7413).
+    pub(super) early: Early,
 }
 
 /// Counters for [`TcpInfo`](super::TcpInfo).
@@ -322,7 +325,7 @@ impl<C: Congestion> Tcb<C> {
     pub fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.nearest();
         match self.cc.gauge() {
-            Some(gauge) if gauge.waiting && self.state.sends() => {
+            Some(gauge) if gauge.waiting && self.text_flows() => {
                 let pace = gauge.pacer.deadline();
                 Some(timer.map_or(pace, |at| at.min(pace)))
             }
@@ -385,6 +388,7 @@ impl<C: Congestion> Tcb<C> {
             scoreboard: Scoreboard::default(),
             counts: Counts::default(),
             retransmits: 0,
+            early: Early::default(),
             sent_at: now.millis() as u32,
             rare: Seldom::default(),
         }

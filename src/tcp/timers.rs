@@ -147,7 +147,7 @@ impl<C: Congestion> Tcb<C> {
 
     /// Nothing was acknowledged for an RTO (RFC 6298 §5.4 to §5.6).
     fn retransmit_due(&mut self, cfg: &Config, now: Instant) -> Result<(), TcpError> {
-        if self.in_flight() == 0 {
+        if self.in_flight() == 0 && !self.early.is_pending() {
             return Ok(());
         }
         let retries = match self.state {
@@ -202,7 +202,7 @@ impl<C: Congestion> Tcb<C> {
         now: Instant,
         tx: &impl SendBuf,
     ) -> Result<(), TcpError> {
-        if self.in_flight() > 0 || self.unsent(tx) == 0 || !self.state.sends() {
+        if self.in_flight() > 0 || self.unsent(tx) == 0 || !self.text_flows() {
             return Ok(());
         }
         if self.snd_wnd > 0 {

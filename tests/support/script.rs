@@ -21,7 +21,8 @@ use std::collections::HashMap;
 use netstrata::Next;
 use netstrata::phy::{Device, Instant, RxMeta, TxMeta, TxToken, cable};
 use netstrata::wire::{
-    IpHeader, Ipv4, SackBlocks, Tcp, TcpFlags, TcpOption, TcpOptionIter, TcpOptions, protocol,
+    FastOpen, IpHeader, Ipv4, SackBlocks, Tcp, TcpFlags, TcpOption, TcpOptionIter, TcpOptions,
+    protocol,
 };
 
 use super::{EAST, Host, WEST, pattern};
@@ -224,7 +225,9 @@ impl<H: Host> Script<H> {
             text = 1..1;
         }
         tcp.seq = PEER_ISN.wrapping_add(text.start);
-        let octets: Vec<u8> = text.map(|n| pattern(n.into())).collect();
+        // The first octet of the stream has number 1, in a SYN too.
+        let syn = u64::from(flags.syn());
+        let octets: Vec<u8> = text.map(|n| pattern(u64::from(n) + syn)).collect();
         let options = match raw.is_empty() {
             true => options.emit().as_slice().to_vec(),
             false => raw,
@@ -324,6 +327,7 @@ impl<H: Host> Script<H> {
                     let first = *base.host_ts.get_or_insert(value);
                     format!("TS {} ecr {echo}", value.wrapping_sub(first) as i32)
                 }
+                Ok(TcpOption::FastOpen(cookie)) => fast_open_text(cookie),
                 other => format!("{other:?}"),
             })
             .collect();
@@ -361,6 +365,20 @@ fn flags(letters: &str) -> TcpFlags {
         .fold(TcpFlags::NONE, |all, flag| all | flag)
 }
 
+/// `FO` asks for a cookie, `FO 0123` is one; `FOEXP` likewise in the experimental option.
+fn fast_open_text(option: FastOpen) -> String {
+    let name = if option.is_experimental() {
+        "FOEXP"
+    } else {
+        "FO"
+    };
+    let octets = option.cookie().iter().map(|o| format!("{o:02x}"));
+    match octets.collect::<String>() {
+        none if none.is_empty() => name.into(),
+        cookie => format!("{name} {cookie}"),
+    }
+}
+
 fn parse_options(list: &str, base: &Base) -> TcpOptions {
     let mut options = TcpOptions::NONE;
     for option in list.split(',') {
@@ -371,6 +389,17 @@ fn parse_options(list: &str, base: &Base) -> TcpOptions {
             ["mss", n] => options.mss = Some(number(n) as u16),
             ["wscale", n] => options.window_scale = Some(number(n) as u8),
             ["sackOK"] => options.sack_permitted = true,
+            [name @ ("FO" | "FOEXP"), ref cookie @ ..] => {
+                let digits = cookie.first().copied().unwrap_or_default();
+                let octets: Vec<u8> = (0..digits.len() / 2)
+                    .map(|n| u8::from_str_radix(&digits[n * 2..][..2], 16).expect(option))
+                    .collect();
+                let cookie = FastOpen::new(&octets).expect(option);
+                options.fast_open = Some(match name {
+                    "FO" => cookie,
+                    _ => cookie.in_experimental_option(),
+                });
+            }
             ["TS", value, "ecr", "last"] => {
                 options.timestamps = Some((number(value), base.last_ts));
             }

@@ -70,7 +70,7 @@ fn time_wait_is_used_again_by_connect() {
     let mut script = closed_by_us(",sackOK,TS 100 ecr 0", "<TS 101 ecr 0>");
     script.wait(999);
     let h = connect_with(&mut script, None);
-    script.told("too early", |host| host.socket(h).with(|s| s.take_error()));
+    let _ = script.told("too early", |host| host.socket(h).with(|s| s.take_error()));
     script.wait(1);
     let h = connect_with(&mut script, None);
     script.told("state", |host| state(host, h));

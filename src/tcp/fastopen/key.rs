@@ -11,6 +11,7 @@ use core::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 
+use crate::secret::{Purpose, Secret};
 use crate::wire::FastOpen;
 
 /// A key for cookies; two servers with the same one take each other's.
@@ -36,6 +37,11 @@ impl FastOpenKey {
     pub const fn new(words: [u32; 4]) -> Self {
         let [a, b, c, d] = words;
         Self([a as u64 | (b as u64) << 32, c as u64 | (d as u64) << 32])
+    }
+
+    /// A key of the stack's own.
+    pub(crate) fn of(secret: &Secret) -> Self {
+        Self(secret.key(Purpose::FastOpen))
     }
 
     /// The cookie of a client for a server, in the option of kind 34.

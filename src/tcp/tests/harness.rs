@@ -178,6 +178,56 @@ impl Harness {
         harness
     }
 
+    /// In SYN-SENT with Fast Open: `written` octets wait, and this is what the SYN may carry.
+    pub fn connect_early(cfg: Config, written: u64, offer: SynOffer) -> Self {
+        let mut quiet = Self::connect(cfg);
+        let (cfg, now) = (quiet.cfg.clone(), quiet.now);
+        quiet.tcb = Tcb::connect(&cfg, now, ISS, TS_OFFSET, 1460, quiet.rx.capacity());
+        quiet.log.clear();
+        quiet.tx.written = written;
+        quiet.tcb.early.set(Early::WANTED);
+        let plan = quiet
+            .tcb
+            .next_segment(&cfg, now, &quiet.rx, &quiet.tx, quiet.room);
+        let queued = quiet.tx.queued();
+        let plan = plan.expect("a SYN");
+        let plan = quiet
+            .tcb
+            .offer_early(&cfg, plan, &offer, queued, quiet.room);
+        quiet.print(&plan);
+        quiet.tcb.on_sent(&cfg, now, &plan);
+        quiet
+    }
+
+    /// In SYN-RECEIVED by a SYN with Fast Open that brought `len` octets, its SYN-ACK sent.
+    pub fn accepted_early(cfg: Config, mss: u16, len: u64) -> Self {
+        let mut quiet = Self::accepted(cfg, mss);
+        let (cfg, now) = (quiet.cfg.clone(), quiet.now);
+        let options = TcpOptions {
+            mss: Some(mss),
+            window_scale: Some(7),
+            sack_permitted: true,
+            timestamps: Some((1000, 0)),
+            ..TcpOptions::NONE
+        };
+        let handshake = Handshake {
+            iss: ISS,
+            irs: IRS,
+            adv_mss: 1460,
+            peer: Peer::of_syn(&cfg, &options),
+            our_scale: window::scale(&cfg),
+            ts_offset: TS_OFFSET,
+            snd_wnd: 65535,
+            rcv_wnd: u32::from(window::of_syn(quiet.rx.capacity())),
+            rtt: None,
+        };
+        let text: Vec<u8> = (0..len).map(octet).collect();
+        quiet.tcb = Tcb::accepted_early(&cfg, now, &handshake, &text, &mut quiet.rx);
+        quiet.state = State::SynReceived;
+        quiet.send();
+        quiet
+    }
+
     /// In ESTABLISHED, accepted, with a round-trip time of 100 ms. Options of the peer's SYN:
     /// `mss`, and `wscale 7`, `sackOK`, `TS` where the configuration has them.
     pub fn accepted(cfg: Config, mss: u16) -> Self {
@@ -456,6 +506,18 @@ fn options_text(octets: &[u8]) -> String {
                 }
                 text
             }
+            TcpOption::FastOpen(option) => {
+                let name = if option.is_experimental() {
+                    "FOEXP"
+                } else {
+                    "FO"
+                };
+                let mut text = name.to_string();
+                for (n, octet) in option.cookie().iter().enumerate() {
+                    let _ = write!(text, "{}{octet:02x}", if n == 0 { " " } else { "" });
+                }
+                text
+            }
             other => std::format!("{other:?}"),
         });
     }
@@ -510,7 +572,10 @@ fn parse(words: &[&str]) -> (Segment<'static>, Vec<u8>) {
     }
     // The first octet of text follows the SYN.
     let text = if to > from {
-        (from - 1..to - 1).map(|p| octet(p as u64)).collect()
+        let first = from - i64::from(!flags.syn());
+        (first..first + to - from)
+            .map(|p| octet(p as u64))
+            .collect()
     } else {
         vec![]
     };

@@ -3,6 +3,7 @@
 mod attack;
 mod close;
 mod events;
+mod fastopen;
 mod harness;
 mod loss;
 mod open;
