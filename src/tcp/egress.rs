@@ -142,6 +142,10 @@ impl<C: Congestion> Tcp<C> {
                 return Turn::default();
             }
             Role::Opening(options) if self.waits_for_text::<S>(cx, socket, options) => {
+                if !socket.wants.any(Wants::DEFERRED) {
+                    socket.wants.set(Wants::DEFERRED);
+                    set.notify(h);
+                }
                 return Turn::default();
             }
             Role::Opening(_) => {

@@ -130,6 +130,8 @@ impl Wants {
     pub const ORPHAN: u16 = 256;
     /// Counted at its listener: it exists, but its handshake did not end.
     pub const PENDING: u16 = 1024;
+    /// Its SYN waits for text, and the application was told that it may write.
+    pub const DEFERRED: u16 = 2048;
     /// The application reads no more.
     pub const DEAF: u16 = 512;
 

@@ -264,9 +264,12 @@ fn the_syn_waits_for_text() {
         0,
         &format!("< S. 0:0 ack 1 win 65535 <mss 1460,{COOKIE}>"),
     );
+    while script.host.next_news::<Socket, _>().is_some() {}
     let h = connect(&mut script, 0);
     script.told("state", |host| state(host, h));
+    assert_eq!(script.host.next_news(), Some(h), "it may write");
     script.wait(5000);
+    assert_eq!(script.host.next_news::<Socket, _>(), None, "once");
     script.told("write", |host| write(host, h, 100));
     script.play("< S. 0:0 ack 101 win 65535 <mss 1460>");
     script.play("< R 1:1 win 0");

@@ -78,6 +78,11 @@ pub struct Args {
     #[arg(long)]
     nodelay: bool,
 
+    /// Send the first text with the SYN: TCP Fast Open, after a connection that only asks the
+    /// server for a cookie
+    #[arg(long)]
+    fastopen: bool,
+
     /// Congestion control of what is sent
     #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
     cc: Algorithm,
@@ -144,6 +149,9 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         end: session.now(),
         failed: 0,
     };
+    if args.fastopen {
+        ask_for_cookie(&mut session, to)?;
+    }
     client.connect(&mut session)?;
     let ended = client.run(&mut session);
     client.end = session.now();
@@ -151,6 +159,28 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     let code = client.summary(&session)?;
     let traced = trace::finish();
     ended.and(traced).map(|()| code)
+}
+
+/// Makes a connection that does nothing but ask for a Fast Open cookie. Without one, or without
+/// a connection, what follows is as ever.
+fn ask_for_cookie(session: &mut Session, to: SocketAddr) -> Result<(), CliError> {
+    let mut socket = Connection::connecting(to);
+    socket.set_fastopen_connect(true);
+    let handle = session
+        .host
+        .open(socket)
+        .map_err(|e| CliError::setup("socket", e))?;
+    let until = session.now() + GRACE;
+    let begun = |state| Ok(state) == Ok::<_, ()>(State::SynSent);
+    while session.now() < until && !stop::asked() {
+        let state = session.host.socket(handle).look(|s| s.state());
+        if !state.is_ok_and(begun) {
+            break;
+        }
+        session.turn(Some(until), &[])?;
+    }
+    let _ = session.host.close(handle);
+    Ok(())
 }
 
 impl Client<'_> {
@@ -161,6 +191,7 @@ impl Client<'_> {
             total = total.zip(size).map(|(total, size)| total + size);
             let mut socket = Connection::connecting(self.to);
             socket.set_nodelay(self.args.nodelay);
+            socket.set_fastopen_connect(self.args.fastopen);
             socket.set_tcp_congestion(Some(self.args.cc));
             let handle = session
                 .host

@@ -65,6 +65,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     backlog: u32,
 
+    /// Take text in SYNs of clients that have a cookie of ours: TCP Fast Open
+    #[arg(long)]
+    fastopen: bool,
+
     /// Congestion control of what is sent
     #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
     cc: Algorithm,
@@ -139,6 +143,10 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), args.port);
     let mut listener = Connection::listener(any, args.backlog as usize);
     listener.set_tcp_congestion(Some(args.cc));
+    if args.fastopen {
+        session.host.transports().2.config_mut().fastopen_server = true;
+        listener.set_fastopen(u16::try_from(args.backlog).unwrap_or(u16::MAX));
+    }
     let listener = session
         .host
         .open(listener)
