@@ -182,7 +182,11 @@ impl<C: Congestion> Tcp<C> {
             Cookies::WhenFull => full,
             Cookies::Always => true,
         };
-        let offer = Peer::of_syn(&self.config, &segment.options);
+        let mut offer = Peer::of_syn(&self.config, &segment.options);
+        if cookie && offer.timestamp.is_none() {
+            // What the cookie cannot carry must not be agreed on (RFC 4987 §3.6).
+            offer = cookie::offer(offer.mss, None);
+        }
         let irs = segment.seq.0;
         let offset = cx.secret.timestamp_offset(ends.local, ends.peer);
         let mut clock = timestamp(cx.now, 0);

@@ -61,6 +61,26 @@ fn a_cookie_does_not_keep() {
     snapshot!("tcp__cookie_stale", script.transcript());
 }
 
+/// A cookie has no room for options; without a timestamp that carries them they are not agreed
+/// on (RFC 4987 §3.6), or the two sides would count windows in different units.
+#[test]
+fn a_cookie_agrees_to_nothing_it_cannot_carry() {
+    let limits = Limits {
+        cookies: Cookies::Always,
+        ..Limits::default()
+    };
+    let mut script = host_with(Tcp::new().with_limits(limits));
+    let listener = TcpSocket::listener((EAST, PORT).into(), 2);
+    script.host.open(listener).unwrap();
+    script.play(
+        "
+        < S 0:0 win 65535 <mss 1400,nop,nop,sackOK,nop,wscale 7>
+        < P. 1:11 ack 1 win 512
+        ",
+    );
+    snapshot!("tcp__cookie_bare", script.transcript());
+}
+
 #[test]
 fn without_cookies_syns_are_dropped() {
     let limits = Limits {

@@ -1,0 +1,12 @@
+//! The parts of the model.
+
+pub mod case;
+pub mod device;
+pub mod draw;
+pub mod ends;
+pub mod rings;
+pub mod run;
+pub mod spans;
+pub mod steps;
+pub mod watch;
+pub mod world;

@@ -1,0 +1,539 @@
+//! Two hosts, their applications, and what befalls them.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use netstrata::iface::Ip;
+use netstrata::net::Ipv4;
+use netstrata::phy::{Cable, Fault, FaultConfig, cable};
+use netstrata::socket::{Handle, ReadBuf, RecvBuf, Rx, SendBuf, SocketSet, Tx, WriteBuf};
+use netstrata::tcp::{State, Tcp, TcpError, TcpSocket};
+use netstrata::transport::At;
+use netstrata::{Next, Stack};
+
+use super::case::Case;
+use super::device::Watched;
+use super::draw::{pick, skewed};
+use super::ends::{End, Host, Sock};
+use super::rings::Kind;
+use super::watch::Watch;
+use crate::support::pair::{End as Ended, Pair};
+use crate::support::{EAST, Seed, WEST};
+
+const HOSTS: [IpAddr; 2] = [EAST, WEST];
+/// Ports that may be listened on.
+const PORTS: [u16; 3] = [80, 81, 82];
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A socket that listens.
+struct Door<K: Kind>
+where
+    Rx<K>: RecvBuf + ReadBuf,
+    Tx<K>: SendBuf + WriteBuf,
+{
+    h: Handle<Sock<K>>,
+    side: usize,
+    port: u16,
+}
+
+/// All of a run.
+pub struct World<K: Kind>
+where
+    Rx<K>: RecvBuf + ReadBuf,
+    Tx<K>: SendBuf + WriteBuf,
+{
+    pub case: Case,
+    pub pair: Pair<Host<K>, Host<K>>,
+    pub watch: Rc<RefCell<Watch>>,
+    pub rng: Seed,
+    doors: Vec<Door<K>>,
+    /// Sockets offered to listeners and not used yet.
+    spares: Vec<(usize, Handle<Sock<K>>)>,
+    pub ends: Vec<End<K>>,
+    /// Faults now.
+    pub faults: [FaultConfig; 2],
+    /// Errors from the network were forged.
+    pub noisy: bool,
+    /// Accept connections as they come.
+    accepting: bool,
+    pub trace: bool,
+    /// Ends accepted from now on have nothing to wait for.
+    finishing: bool,
+}
+
+fn host<K: Kind>(case: &Case, side: usize, device: Watched) -> Host<K>
+where
+    Rx<K>: RecvBuf + ReadBuf,
+    Tx<K>: SendBuf + WriteBuf,
+{
+    let IpAddr::V4(ip) = HOSTS[side] else {
+        unreachable!("addresses of version 4")
+    };
+    let net = Ipv4::default().with(0, ip, 24);
+    let tcp = Tcp::default()
+        .with_limits(case.limits[side])
+        .with_config(case.configs[side].clone());
+    let mut seed = case.draws.of(["secret east", "secret west"][side]);
+    Stack::with_tables(Ip::new(device), net, (tcp,), (K::table(),), &mut seed)
+}
+
+fn cable(case: &Case) -> (cable::End, cable::End) {
+    if case.offload {
+        Cable::with_offload(case.mtu)
+    } else {
+        Cable::with_queue(case.mtu, case.queue)
+    }
+}
+
+/// Host number `side` of two.
+pub fn side_of<K: Kind>(pair: &mut Pair<Host<K>, Host<K>>, side: usize) -> &mut Host<K>
+where
+    Rx<K>: RecvBuf + ReadBuf,
+    Tx<K>: SendBuf + WriteBuf,
+{
+    if side == 0 { &mut pair.a } else { &mut pair.b }
+}
+
+impl<K: Kind> World<K>
+where
+    Rx<K>: RecvBuf + ReadBuf,
+    Tx<K>: SendBuf + WriteBuf,
+{
+    pub fn new(case: Case, watch: Rc<RefCell<Watch>>) -> Self {
+        watch.borrow_mut().path_mtu = case.mtu;
+        let trace = watch.borrow().trace;
+        let (east, west) = cable(&case);
+        let moved = Arc::new(AtomicU64::new(0));
+        let device = |end, side: usize| Watched {
+            fault: Fault::with_directions(end, case.faults[side], FaultConfig::new()),
+            mtu: case.mtu,
+            side,
+            watch: watch.clone(),
+            moved: moved.clone(),
+        };
+        let a = host(&case, 0, device(east, 0));
+        let b = host(&case, 1, device(west, 1));
+        Self {
+            pair: Pair::new(a, b, moved.clone()),
+            rng: case.draws.of("steps taken"),
+            faults: case.faults,
+            trace,
+            finishing: false,
+            case,
+            watch,
+            doors: Vec::new(),
+            spares: Vec::new(),
+            ends: Vec::new(),
+            noisy: false,
+            accepting: true,
+        }
+    }
+
+    pub fn tell(&self, text: impl FnOnce() -> String) {
+        if self.trace {
+            let at = self.pair.now.micros();
+            println!("{:6}.{:06} -- {}", at / 1_000_000, at % 1_000_000, text());
+        }
+    }
+
+    pub fn host(&mut self, side: usize) -> &mut Host<K> {
+        side_of(&mut self.pair, side)
+    }
+
+    /// A closed socket for host `side`.
+    fn socket(&mut self, side: usize) -> (Sock<K>, (usize, usize)) {
+        let (rx, tx) = self.case.buffers[side];
+        let (rx_buf, tx_buf) = K::buffers(rx, tx);
+        let mut socket = TcpSocket::new(rx_buf, tx_buf);
+        let cc = pick(&mut self.rng, &super::steps::CONTROLS);
+        socket.set_tcp_congestion(cc);
+        (socket, (rx, tx))
+    }
+
+    /// Opens what listens.
+    pub fn listen(&mut self, side: usize, port: u16) {
+        let backlog = pick(&mut self.rng, &[128, 1, 3]);
+        let mut socket = self.socket(side).0;
+        let local = SocketAddr::new(HOSTS[side], port);
+        socket.bind(local).expect("a closed socket");
+        socket.listen(backlog).expect("a bound socket");
+        self.tell(|| format!("host {side} listens on {port} for {backlog}"));
+        let Ok(h) = self.host(side).open(socket) else {
+            return;
+        };
+        self.doors.push(Door { h, side, port });
+        for _ in 0..4 {
+            self.offer(side, h);
+        }
+    }
+
+    fn offer(&mut self, side: usize, door: Handle<Sock<K>>) {
+        if K::OFFERS {
+            let socket = self.socket(side).0;
+            let host = self.host(side);
+            if let Ok(h) = host.open(socket) {
+                host.socket(door).offer(h).expect("a closed socket");
+                self.spares.push((side, h));
+            }
+        }
+    }
+
+    /// Is somebody listening?
+    pub fn listens(&self, side: usize, port: u16) -> bool {
+        self.doors.iter().any(|d| (d.side, d.port) == (side, port))
+    }
+
+    /// Closes a listener.
+    pub fn shut_door(&mut self, nth: usize) {
+        if self.doors.is_empty() {
+            return;
+        }
+        let door = self.doors.swap_remove(nth % self.doors.len());
+        self.tell(|| format!("host {} listens no more on {}", door.side, door.port));
+        self.host(door.side).close(door.h).expect("a listener");
+    }
+
+    /// Connects from `side` to `port`, from port `own` if that is not 0.
+    pub fn connect(&mut self, side: usize, own: u16, port: u16) {
+        let (mut socket, most) = self.socket(side);
+        if own != 0 {
+            let local = SocketAddr::new(HOSTS[side], own);
+            socket.bind(local).expect("a closed socket");
+        }
+        let peer = SocketAddr::new(HOSTS[1 - side], port);
+        socket.connect(peer).expect("an address of a host");
+        self.tell(|| format!("host {side} connects from {own} to {port}"));
+        let Ok(h) = self.host(side).open(socket) else {
+            return;
+        };
+        let budget = skewed(&mut self.rng, self.case.budget + 1) as u64;
+        let mut end = End::new(h, side, (own, port), budget);
+        end.most = most;
+        end.eager = self.rng.below(3) > 0;
+        end.moved_at = self.pair.now;
+        // Crossing connections have no listener.
+        let other = self.ends.iter().rposition(|other| {
+            own != 0 && other.side != side && other.ports == (port, own) && !other.accepted
+        });
+        end.peer = other;
+        let index = self.ends.len();
+        if let Some(other) = other {
+            self.ends[other].peer = Some(index);
+        }
+        self.ends.push(end);
+    }
+
+    /// Lets `span` pass.
+    pub fn pass(&mut self, span: Duration) -> Ended {
+        let end = self.pair.now + span;
+        let mut taken = Vec::new();
+        let Self {
+            pair,
+            ends,
+            doors,
+            accepting,
+            ..
+        } = self;
+        let ended = pair.run(span, |a, b, now| {
+            for (side, host) in [&mut *a, &mut *b].into_iter().enumerate() {
+                let mut news = HashSet::new();
+                while let Some(h) = host.next_news::<Sock<K>, At<0>>() {
+                    news.insert(h);
+                }
+                for door in doors.iter().filter(|d| d.side == side && *accepting) {
+                    while let Some(h) = host.socket(door.h).accept() {
+                        taken.push((door.side, door.port, h));
+                    }
+                }
+                for end in ends.iter_mut().filter(|e| e.side == side) {
+                    end.due |= news.contains(&end.h);
+                    if end.eager {
+                        let before = (end.got, end.written);
+                        end.act(host);
+                        if before != (end.got, end.written) {
+                            end.moved_at = now;
+                        }
+                    }
+                    end.observe(host, now);
+                }
+            }
+            !taken.is_empty()
+        });
+        if self.pair.now < end && ended != Ended::Done {
+            self.pair.now = end;
+        }
+        let more = !taken.is_empty();
+        for (side, port, h) in taken {
+            self.accepted(side, port, h);
+        }
+        for side in 0..2 {
+            let now = self.pair.now;
+            let host = side_of(&mut self.pair, side);
+            for end in self.ends.iter_mut().filter(|e| e.side == side) {
+                end.observe(host, now);
+            }
+        }
+        self.check();
+        if more && self.pair.now < end {
+            let left = end - self.pair.now;
+            return self.pass(left);
+        }
+        ended
+    }
+
+    fn accepted(&mut self, side: usize, port: u16, h: Handle<Sock<K>>) {
+        let look = |s: &Sock<K>| (s.state(), s.peer_addr(), s.local_addr());
+        let (state, peer, local) = self.host(side).socket(h).look(look).expect("a socket");
+        let from = peer.expect("a peer").port();
+        assert_eq!(local.map(|at| at.port()), Some(port));
+        self.spares.retain(|spare| *spare != (side, h));
+        let budget = skewed(&mut self.rng, self.case.budget + 1) as u64;
+        let mut end = End::new(h, side, (port, from), budget);
+        end.most = self.case.buffers[side];
+        end.state = state;
+        end.stood = true;
+        end.accepted = true;
+        end.finishing = self.finishing;
+        end.eager = self.finishing || self.rng.below(3) > 0;
+        end.moved_at = self.pair.now;
+        let client = self
+            .ends
+            .iter()
+            .rposition(|other| other.stood && other.side != side && other.ports == (from, port));
+        // A late segment of a connection that is over may pass for a cookie that comes back.
+        let client = client.filter(|n| self.ends[*n].peer.is_none());
+        end.peer = client;
+        self.tell(|| format!("host {side} accepts from {from} on {port}"));
+        let index = self.ends.len();
+        if let Some(client) = client {
+            self.ends[client].peer = Some(index);
+        }
+        self.ends.push(end);
+        let door = self
+            .doors
+            .iter()
+            .find(|d| (d.side, d.port) == (side, port))
+            .map(|d| d.h);
+        if let Some(door) = door {
+            self.offer(side, door);
+        }
+    }
+
+    /// What must be true of both ends of every connection.
+    fn check(&self) {
+        for end in &self.ends {
+            let Some(peer) = end.peer.map(|n| &self.ends[n]) else {
+                self.check_error(end, None);
+                continue;
+            };
+            assert!(
+                end.got <= peer.written,
+                "{} octets read of {} written",
+                end.got,
+                peer.written
+            );
+            if end.ended {
+                assert!(peer.shut || peer.released, "an end that nobody made");
+                assert_eq!(end.got, peer.written, "the end came early");
+            }
+            let theirs = [
+                State::CloseWait,
+                State::Closing,
+                State::LastAck,
+                State::TimeWait,
+            ];
+            assert!(
+                peer.shut || peer.released || !theirs.contains(&end.state),
+                "{} without a FIN",
+                end.state
+            );
+            self.check_error(end, Some(peer));
+        }
+    }
+
+    /// Had the connection a reason to fail?
+    fn check_error(&self, end: &End<K>, peer: Option<&End<K>>) {
+        let Some(error) = end.error else { return };
+        let by_peer = peer.is_none_or(|p| p.released || p.aborted || p.error.is_some());
+        let fragile = end.fragile || peer.is_some_and(|p| p.fragile);
+        let stood = end.stood;
+        let right = end.aborted
+            || match error {
+                TcpError::Reset => by_peer || fragile,
+                // Of two that call each other the first may find nobody yet.
+                TcpError::Refused => {
+                    let crossing = peer.is_some_and(|p| !p.accepted && !end.accepted);
+                    !stood && (by_peer || crossing || self.noisy)
+                }
+                TcpError::TimedOut => fragile || by_peer || self.case.may_fail(stood),
+                TcpError::HostUnreachable | TcpError::NetUnreachable => self.noisy,
+                TcpError::AddrInUse => end.ports.0 != 0,
+                _ => false,
+            };
+        assert!(
+            right,
+            "{error} of {:?} in {} (peer {:?})",
+            end.ports,
+            end.state,
+            peer.map(|p| (p.state, p.error, p.released, p.aborted))
+        );
+    }
+
+    /// The faults of both directions from now on.
+    pub fn set_faults(&mut self, faults: [FaultConfig; 2]) {
+        self.faults = faults;
+        for (side, fault) in faults.into_iter().enumerate() {
+            let device = self.host(side).iface.device_mut();
+            device.fault.reconfigure(fault, FaultConfig::new());
+        }
+    }
+
+    /// The path is as good as can be, only as long and narrow as before.
+    pub fn heal(&mut self) {
+        let better = |f: FaultConfig| {
+            let rate = if f.rate > 0 { f.rate.max(1_000_000) } else { 0 };
+            FaultConfig::new()
+                .with_delay(f.delay)
+                .with_rate(rate)
+                .with_seed(f.seed)
+        };
+        self.set_faults(self.case.faults.map(better));
+    }
+
+    /// Ends everything orderly and sees that it ends.
+    pub fn finish(&mut self) {
+        self.tell(|| "all finish".into());
+        self.accepting = true;
+        self.finishing = true;
+        if self.case.healed {
+            self.heal();
+        } else {
+            self.set_faults(self.case.faults);
+        }
+        let now = self.pair.now;
+        for end in &mut self.ends {
+            end.moved_at = now;
+        }
+        let patience = self.case.patience();
+        loop {
+            for end in &mut self.ends {
+                end.due |= !end.finishing || !end.eager;
+                end.finishing = true;
+                end.eager = true;
+            }
+            let ended = self.pass(SECOND * 10);
+            let now = self.pair.now;
+            let waiting = |end: &End<K>| {
+                let peer = end.peer.map(|n| &self.ends[n]);
+                // One that gave up in silence leaves the other waiting.
+                let given_up = |p: &End<K>| {
+                    let may = p.fragile || end.fragile || self.case.may_fail(true);
+                    p.error.is_some() || p.released || p.aborted || p.state == State::Closed && may
+                };
+                !end.over() && !peer.is_none_or(given_up)
+            };
+            let mut left = self.ends.iter().filter(|end| waiting(end)).peekable();
+            if left.peek().is_none() {
+                break;
+            }
+            for end in left {
+                let peer = &self.ends[end.peer.expect("a peer")];
+                let still = now - end.moved_at.max(peer.moved_at);
+                if ended == Ended::Stalled || still > patience {
+                    let words = |e: &End<K>| {
+                        format!(
+                            "{:?} {} wrote {} of {} got {} shut {} ended {}",
+                            e.ports, e.state, e.written, e.budget, e.got, e.shut, e.ended
+                        )
+                    };
+                    panic!(
+                        "stalled ({ended:?}) for {still:?}:\n{}\n{}",
+                        words(end),
+                        words(peer)
+                    );
+                }
+            }
+        }
+    }
+
+    /// Gives everything up, and sees that nothing is left.
+    pub fn close_all(&mut self) {
+        self.tell(|| "all close".into());
+        for n in 0..self.ends.len() {
+            self.release(n);
+        }
+        while !self.doors.is_empty() {
+            self.shut_door(0);
+        }
+        self.pass(SECOND * 3600 * 3);
+        for (side, h) in std::mem::take(&mut self.spares) {
+            self.host(side).close(h).expect("a socket nobody took");
+        }
+        self.pass(SECOND);
+        for side in 0..2 {
+            let host = self.host(side);
+            let open = host.sockets::<Sock<K>, At<0>>().len();
+            assert_eq!(open, 0, "sockets left at host {side}");
+            let tcp = &host.transports().0;
+            assert_eq!((tcp.handshakes(), tcp.waiting()), (0, 0), "entries left");
+        }
+        let now = self.pair.now;
+        for side in 0..2 {
+            let next = self.host(side).poll(now);
+            let idle = Next::Wait {
+                until: None,
+                room: false,
+            };
+            assert_eq!(next, idle, "something left to do at host {side}");
+        }
+    }
+
+    /// The application of end `n` gives its socket up.
+    pub fn release(&mut self, n: usize) {
+        let end = &mut self.ends[n];
+        if !std::mem::replace(&mut end.released, true) {
+            let (side, h) = (end.side, end.h);
+            self.tell(|| format!("end {n} closes"));
+            self.host(side).close(h).expect("an open socket");
+        }
+    }
+
+    /// When nobody has anything to say, hardly anything is said.
+    pub fn hush(&mut self) {
+        self.tell(|| "all hush".into());
+        self.accepting = true;
+        self.heal();
+        for end in &mut self.ends {
+            end.eager = true;
+            end.due = true;
+        }
+        self.pass(SECOND * 2000);
+        let busy = |end: &End<K>| !end.released && end.error.is_none() && end.unacknowledged > 0;
+        if self.ends.iter().any(busy) {
+            return;
+        }
+        let before = self.watch.borrow().sent;
+        self.pass(SECOND * 3600);
+        let after = self.watch.borrow().sent;
+        for side in 0..2 {
+            let sent = after[side] - before[side];
+            let most = if self.ends.iter().any(|e| e.fragile) {
+                // Keep-alive probes, one a second at most.
+                2 * 3600 * self.ends.len() as u64 + 100
+            } else {
+                20 * self.ends.len() as u64 + 20
+            };
+            assert!(sent <= most, "host {side} sent {sent} packets for nothing");
+        }
+    }
+
+    /// Ports that may be listened on.
+    pub fn a_port(&mut self) -> u16 {
+        pick(&mut self.rng, &PORTS)
+    }
+}
