@@ -24,6 +24,8 @@ pub struct Case {
     pub limits: [Limits; 2],
     /// Octets of receive and send buffers of each host's sockets.
     pub buffers: [(usize, usize); 2],
+    /// Buffers grow by themselves instead.
+    pub grows: bool,
     /// Octets each end of a connection writes at most.
     pub budget: usize,
     /// Connections.
@@ -96,6 +98,14 @@ fn config(draws: Draws, side: &str) -> Config {
             &mut seed,
             &[15_728_640, 15_728_640, 65_535, 200_000, 1 << 30],
         ),
+        receive_buffer: draws.pick(
+            &format!("receive buffer {side}"),
+            &[540_000, 540_000, 4096, 65_536],
+        ),
+        send_buffer: draws.pick(
+            &format!("send buffer {side}"),
+            &[262_144, 262_144, 4096, 16_384],
+        ),
         tail_probes: on("probes", 80),
         require_timestamps: on("require", 90),
         dup_threshold: pick(&mut seed, &[3, 3, 3, 1, 8]),
@@ -134,7 +144,7 @@ fn limits(draws: Draws, side: &str) -> Limits {
 }
 
 /// Octets of the unit that windows are told in.
-fn unit(config: &Config) -> usize {
+pub fn unit(config: &Config) -> usize {
     1 << netstrata::tcp::window::scale(config)
 }
 
@@ -189,7 +199,7 @@ impl Case {
         let mut configs = [config(draws, "east"), config(draws, "west")];
         for (config, (rx, _)) in configs.iter_mut().zip(buffers) {
             // A window of one unit of its scale must fit into the buffer.
-            if unit(config) > rx {
+            if unit(config) > rx.min(config.receive_buffer) {
                 config.receive_buffer_max = 65_535;
             }
         }
@@ -203,6 +213,7 @@ impl Case {
             configs,
             limits: [limits(draws, "east"), limits(draws, "west")],
             buffers,
+            grows: draws.chance("grows", 40),
             budget: most.clamp(1, 250_000),
             flows: draws.pick("flows", &[1, 1, 1, 2, 3, 8]),
             steps: 5 + draws.of("steps").below(60),

@@ -6,8 +6,8 @@ use netstrata::socket::{
     Elastic, ReadBuf, RecvBuf, Ring, Rx, SendBuf, SlabSet, SlabSockets, Socket, Storage, Stores,
     Tx, WriteBuf,
 };
-use netstrata::tcp::SocketOf;
 use netstrata::tcp::congestion::Any;
+use netstrata::tcp::{SocketOf, TcpSocket};
 
 /// A storage the model can make sockets for.
 pub trait Kind: Stores<SocketOf<Self, Any>, Set: Sized> + Sized + 'static
@@ -17,16 +17,21 @@ where
 {
     /// Must sockets be offered to listeners?
     const OFFERS: bool;
-    /// Buffers.
-    fn buffers(rx: usize, tx: usize) -> (Rx<Self>, Tx<Self>);
+    /// A closed socket with buffers of these sizes.
+    fn socket(rx: usize, tx: usize) -> SocketOf<Self, Any>;
+    /// One whose buffers grow by themselves, where there is such a thing.
+    fn growing() -> Option<SocketOf<Self, Any>>;
     /// An empty table.
     fn table() -> Self::Set;
 }
 
 impl Kind for SlabSockets {
     const OFFERS: bool = false;
-    fn buffers(rx: usize, tx: usize) -> (Elastic, Elastic) {
-        (Elastic::new(rx), Elastic::new(tx))
+    fn socket(rx: usize, tx: usize) -> SocketOf<Self, Any> {
+        TcpSocket::new(Elastic::new(rx), Elastic::new(tx))
+    }
+    fn growing() -> Option<SocketOf<Self, Any>> {
+        Some(TcpSocket::closed())
     }
     fn table() -> SlabSet<SocketOf<Self, Any>> {
         SlabSet::default()
@@ -54,9 +59,12 @@ impl<K: Socket + 'static> Stores<K> for Rings {
 
 impl Kind for Rings {
     const OFFERS: bool = true;
-    fn buffers(rx: usize, tx: usize) -> (Lent, Lent) {
+    fn socket(rx: usize, tx: usize) -> SocketOf<Self, Any> {
         let ring = |octets| Ring::new(vec![0; octets].into_boxed_slice());
-        (ring(rx), ring(tx))
+        TcpSocket::new(ring(rx), ring(tx))
+    }
+    fn growing() -> Option<SocketOf<Self, Any>> {
+        None
     }
     fn table() -> FixedSet<'static, SocketOf<Self, Any>> {
         let mut slots = Vec::new();

@@ -7,6 +7,7 @@ use netstrata::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Tx, WriteBuf};
 use netstrata::tcp::{Algorithm, Shutdown, TcpKeepalive};
 use netstrata::wire::{Icmpv4, IpHeader, Ipv4, Tcp, TcpFlags, TimeExceeded, Unreachable, protocol};
 
+use super::case::unit;
 use super::device::error;
 use super::draw::{pick, skewed};
 use super::ends::Sock;
@@ -204,8 +205,10 @@ where
             }
             6 => {
                 let octets = skewed(&mut self.rng, 100_000) as u32;
-                self.with("window clamp", |_, s| {
-                    s.set_window_clamp(on.then_some(octets.max(1)));
+                let units = [0, 1].map(|side: usize| unit(&self.case.configs[side]) as u32);
+                self.with("window clamp", |end, s| {
+                    let least = units[end.side].max(4096);
+                    s.set_window_clamp(on.then_some(octets.max(least)));
                 });
             }
             7 => {
@@ -239,11 +242,11 @@ where
         if self.rng.below(2) == 0 {
             self.with(&format!("receives into {octets}"), |end, s| {
                 let octets = octets.max(end.most.0);
-                end.most.0 = end.most.0.max(s.set_recv_buffer_size(octets));
+                end.most.0 = end.most.0.max(s.set_recv_capacity(octets));
             });
         } else {
             self.with(&format!("sends from {octets}"), |end, s| {
-                end.most.1 = end.most.1.max(s.set_send_buffer_size(octets.max(1)));
+                end.most.1 = end.most.1.max(s.set_send_capacity(octets.max(1)));
             });
         }
     }

@@ -12,7 +12,7 @@ use netstrata::iface::Ip;
 use netstrata::net::Ipv4;
 use netstrata::phy::{Cable, Fault, FaultConfig, cable};
 use netstrata::socket::{Handle, ReadBuf, RecvBuf, Rx, SendBuf, SocketSet, Tx, WriteBuf};
-use netstrata::tcp::{State, Tcp, TcpError, TcpSocket};
+use netstrata::tcp::{State, Tcp, TcpError};
 use netstrata::transport::At;
 use netstrata::{Next, Stack};
 
@@ -145,14 +145,27 @@ where
         side_of(&mut self.pair, side)
     }
 
+    /// Octets that buffers of host `side` may ever hold.
+    fn most(&self, side: usize) -> (usize, usize) {
+        if !self.case.grows || K::OFFERS {
+            return self.case.buffers[side];
+        }
+        let config = &self.case.configs[side];
+        (
+            config.receive_buffer.max(config.receive_buffer_max),
+            config.send_buffer.max(config.send_buffer_max),
+        )
+    }
+
     /// A closed socket for host `side`.
     fn socket(&mut self, side: usize) -> (Sock<K>, (usize, usize)) {
         let (rx, tx) = self.case.buffers[side];
-        let (rx_buf, tx_buf) = K::buffers(rx, tx);
-        let mut socket = TcpSocket::new(rx_buf, tx_buf);
+        let growing = if self.case.grows { K::growing() } else { None };
+        let mut socket = growing.unwrap_or_else(|| K::socket(rx, tx));
+        let most = self.most(side);
         let cc = pick(&mut self.rng, &super::steps::CONTROLS);
         socket.set_tcp_congestion(cc);
-        (socket, (rx, tx))
+        (socket, most)
     }
 
     /// Opens what listens.
@@ -294,7 +307,7 @@ where
         self.spares.retain(|spare| *spare != (side, h));
         let budget = skewed(&mut self.rng, self.case.budget + 1) as u64;
         let mut end = End::new(h, side, (port, from), budget);
-        end.most = self.case.buffers[side];
+        end.most = self.most(side);
         end.state = state;
         end.stood = true;
         end.accepted = true;
