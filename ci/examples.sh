@@ -44,6 +44,7 @@ try fetch 1 'Error: connection refused' 192.168.69.2:81
 try vlan 0 "VLAN 6 reaches $far: false"
 try firewall 0 '3 packets passed, 1 dropped'
 try beacon 0 "heard \{$far\}"
+try congestion 0 'vegas: 4\.[0-9] s, round trips of 2[0-9] ms, 0 segments lost'
 try snapshot 0 '0010  0a 00 00 02 18 07 ff 83 .*'
 try bare 0 '' # it says nothing
 

@@ -166,10 +166,8 @@ fn a_trace() {
     );
     // In the panel and in the line of keys: three bars there.
     let bars = |color: &str| {
-        svg.matches(&format!(
-            "<polyline fill=\"none\" opacity=\"1\" stroke=\"{color}\""
-        ))
-        .count()
+        svg.matches(&format!("<polyline fill=\"none\" stroke=\"{color}\""))
+            .count()
     };
     assert_eq!(bars("#0072B2"), 10 + 3);
     assert_eq!(bars("#CC79A7"), 1 + 3);

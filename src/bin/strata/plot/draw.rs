@@ -103,6 +103,10 @@ pub fn picture(
         }
         root.present()?;
     }
+    // What SVG takes for granted is a quarter of it.
+    for default in [" opacity=\"1\"", " stroke-width=\"1\"", " stroke=\"none\""] {
+        svg = svg.replace(default, "");
+    }
     Ok(svg)
 }
 
@@ -289,14 +293,18 @@ fn bands(chart: &mut Chart<'_, '_>, times: &[(f64, f64)]) -> Result<(), Fail> {
 fn round_trip(area: &Canvas<'_>, flow: &Flow, range: (f64, f64)) -> Result<(), Fail> {
     let values = |points: &[Point]| points.iter().map(|(_, v)| *v).fold(0.0, f64::max);
     let high = values(&flow.rtt).max(values(&flow.srtt)).max(1e-6);
-    // A timeout backed off for long would press the round trips to the floor.
-    let top = high.max(values(&flow.rto).min(high * 4.0)) * 1.05;
+    // A timeout far above would press the round trips to the floor.
+    let lowest = flow.rto.iter().map(|(_, v)| *v).fold(f64::MAX, f64::min);
+    let top = if lowest < high * 4.0 {
+        high.max(values(&flow.rto).min(high * 4.0)) * 1.05
+    } else {
+        high * 1.05
+    };
     let y = Axis::time("time", 0.0, top);
     let n = Some(flow.rtt.len());
     let mut keys = vec![Key::new(BLUE, Shape::Dot, "round trip", n)];
     keys.push(Key::new(INK, Shape::Line, "smoothed", None));
     if !flow.rto.is_empty() {
-        let lowest = flow.rto.iter().map(|(_, v)| *v).fold(f64::MAX, f64::min);
         let name = match lowest > top {
             true => "retransmission timeout (above)",
             false => "retransmission timeout",
