@@ -230,10 +230,11 @@ fn segments_need_nothing_once_warm() {
         });
         total
     };
-    // The cable's frames grow with what they carried once.
-    for _ in 0..100 {
+    // The cable's frames grow with what they carried once. Nobody reads: all of it must fit in
+    // the peer's window, for what a closed one costs is counted on its own.
+    for _ in 0..60 {
         exchange(&mut crowd);
     }
-    let total: u64 = (0..50).map(|_| exchange(&mut crowd)).sum();
+    let total: u64 = (0..30).map(|_| exchange(&mut crowd)).sum();
     assert_eq!(total, 0);
 }

@@ -22,6 +22,8 @@ mod listen;
 mod many;
 #[path = "tcp/open.rs"]
 mod open;
+#[path = "tcp/sockets.rs"]
+mod sockets;
 #[path = "tcp/transfer.rs"]
 mod transfer;
 

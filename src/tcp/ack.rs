@@ -6,6 +6,7 @@
 
 use core::time::Duration;
 
+use super::chrono::Chrono;
 use super::config::Config;
 use super::congestion::{Ack, Congestion};
 use super::rack::Tail;
@@ -150,6 +151,10 @@ impl<C: Congestion> Tcb<C> {
         self.gauge_acknowledged(now, ack);
         self.snd_una = ack;
         self.stalled_at = now;
+        self.more = false;
+        if ack == self.snd_nxt && tx.queued() == 0 {
+            self.spend(now, Chrono::Idle);
+        }
         self.soft_error = None;
 
         let rtt = self.sample_rtt(now, ack, echo, flight);

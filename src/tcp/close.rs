@@ -68,8 +68,9 @@ impl<C: Congestion> Tcb<C> {
         self.options.let_go();
         self.shutdown(cfg, now);
         if self.state == State::FinWait2 {
-            self.timers
-                .set(Timer::Idle, now + self.options.fin_wait_2(cfg));
+            self.wait_for_fin(cfg, now);
+        } else if let Some(linger) = self.options.linger() {
+            self.timers.set(Timer::Idle, now + linger);
         }
         Effects {
             ready: true,
@@ -100,7 +101,7 @@ impl<C: Congestion> Tcb<C> {
             }
         });
         if self.state != State::Closed {
-            self.error = Some(TcpError::Aborted);
+            self.error.get_or_insert(TcpError::Aborted);
         }
         self.finish(now);
         reset
@@ -136,8 +137,28 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn enter_fin_wait_2(&mut self, cfg: &Config, now: Instant) {
         self.enter(now, State::FinWait2);
         if self.orphan {
-            self.timers
-                .set(Timer::Idle, now + self.options.fin_wait_2(cfg));
+            self.wait_for_fin(cfg, now);
+        }
+    }
+
+    /// FIN-WAIT-2 without an application: for so long.
+    fn wait_for_fin(&mut self, cfg: &Config, now: Instant) {
+        self.timers
+            .set(Timer::Idle, now + self.options.fin_wait_2(cfg));
+    }
+
+    /// The time of a connection without application is over. In FIN-WAIT-2 all was said, and the
+    /// peer may keep its side open for ever: it is forgotten. Else, or if there was to be no
+    /// such wait, the peer is told.
+    pub(super) fn orphan_due(&mut self, cfg: &Config, now: Instant) -> Effects {
+        if self.state == State::FinWait2 && !self.options.fin_wait_2(cfg).is_zero() {
+            self.finish(now);
+            return Effects::closed();
+        }
+        Effects {
+            abort: true,
+            ready: true,
+            ..Effects::default()
         }
     }
 

@@ -127,6 +127,11 @@ pub struct Config {
     pub keepalive_interval: Duration,
     /// Keep-alive probes without answer that end a connection.
     pub keepalive_retries: u8,
+    /// Time after which a segment is tried again that the layers below refused.
+    pub refused_retry: Duration,
+    /// Go back towards the initial window after an idle time longer than the RTO, and when the
+    /// window is not used for as long (RFC 5681 §4.1, RFC 7661).
+    pub slow_start_after_idle: bool,
     /// Rate at which text is paced in slow start, per cent of a window in a round trip.
     pub pacing_slow_start: u16,
     /// The same after slow start.
@@ -189,6 +194,8 @@ impl Default for Config {
             keepalive_time: Duration::from_secs(7200),
             keepalive_interval: Duration::from_secs(75),
             keepalive_retries: 9,
+            refused_retry: Duration::from_millis(500),
+            slow_start_after_idle: false,
             pacing_slow_start: 200,
             pacing_avoidance: 120,
             notsent_lowat: u32::MAX,

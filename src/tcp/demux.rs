@@ -261,6 +261,9 @@ impl<C: Congestion> Tcp<C> {
             let (after, gone) = (tcb.retries, effects.gone == Gone::Closed);
             self.silent_early(cx, retries, after, gone);
         }
+        if effects.abort {
+            socket.wants.set(Wants::ABORT);
+        }
         self.settle::<S>(set, cx, h, effects);
     }
 

@@ -308,8 +308,13 @@ impl<C: Congestion> Tcp<C> {
                     set_parked::<S, C>(set, h);
                     return turn;
                 }
-                // As good as lost on the way: the timer sends it again.
-                TxError::Dropped | TxError::TooBig(_) => {
+                // Its timer tries again.
+                TxError::Dropped => {
+                    if gone == 0 {
+                        tcb.on_refused(config, now, &plan);
+                    }
+                }
+                TxError::TooBig(_) => {
                     if gone == 0 {
                         tcb.on_sent(config, now, &plan);
                     }

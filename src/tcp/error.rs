@@ -10,6 +10,8 @@ pub enum TcpError {
     Refused,
     /// The peer reset the connection.
     Reset,
+    /// The peer, which had closed its side, reset the connection: it takes nothing any more.
+    BrokenPipe,
     /// The peer did not answer: retransmissions, probes or the user timeout ran out.
     TimedOut,
     /// The host cannot be reached, or its reaching is forbidden.
@@ -27,6 +29,7 @@ impl fmt::Display for TcpError {
         f.write_str(match self {
             Self::Refused => "connection refused",
             Self::Reset => "connection reset by peer",
+            Self::BrokenPipe => "broken pipe",
             Self::TimedOut => "connection timed out",
             Self::HostUnreachable => "no route to host",
             Self::NetUnreachable => "network is unreachable",

@@ -107,6 +107,12 @@ pub struct TcpInfo {
     pub data_segs_out: u32,
     /// Octets per second that the peer was last seen to receive, where that is measured.
     pub delivery_rate: Option<u64>,
+    /// Time with text queued or in flight.
+    pub busy_time: Duration,
+    /// Of it, time that the peer's window let no more out.
+    pub rwnd_limited: Duration,
+    /// Of it, time that all was in flight and the send buffer took no more.
+    pub sndbuf_limited: Duration,
     /// Octets of text sent, repeated ones included.
     pub bytes_sent: u64,
     /// Octets of text sent again.
@@ -178,7 +184,9 @@ impl<C: Congestion> Tcb<C> {
         let text_out = u64::from(flight.saturating_sub(control));
         let threshold = self.cc.threshold().filter(|octets| *octets < UNLIMITED);
         let now_ms = now.millis() as u32;
-        let age = |ms: u32| Duration::from_millis(u64::from(now_ms.wrapping_sub(ms)));
+        let millis = |ms: u32| Duration::from_millis(ms.into());
+        let age = |ms: u32| millis(now_ms.wrapping_sub(ms));
+        let times = self.times(now);
         let flags = [
             (self.timestamps, TcpInfo::OPT_TIMESTAMPS),
             (self.sack, TcpInfo::OPT_SACK),
@@ -230,6 +238,9 @@ impl<C: Congestion> Tcb<C> {
             data_segs_in: self.counts.data_segs_in,
             data_segs_out: self.counts.data_segs_out,
             delivery_rate: self.cc.gauge().map(|gauge| gauge.delivery_rate()),
+            busy_time: millis(times.busy),
+            rwnd_limited: millis(times.window),
+            sndbuf_limited: millis(times.buffer),
             bytes_sent: self
                 .counts
                 .acked
@@ -242,7 +253,7 @@ impl<C: Congestion> Tcb<C> {
             rehash: 0,
             total_rto: rare.total_rto,
             total_rto_recoveries: rare.total_rto_recoveries,
-            total_rto_time: Duration::from_millis(rare.total_rto_time.into()),
+            total_rto_time: millis(rare.total_rto_time),
             cwnd_octets: self.cc.window(),
             ssthresh_octets: threshold,
             in_flight_octets: pipe,

@@ -109,6 +109,20 @@ impl TcpInfo {
         if self.delivery_rate_app_limited {
             f.write_str(" app_limited")?;
         }
+        if !self.busy_time.is_zero() {
+            write!(f, " busy:{}ms", self.busy_time.as_millis())?;
+        }
+        for (name, time) in [
+            ("rwnd_limited", self.rwnd_limited),
+            ("sndbuf_limited", self.sndbuf_limited),
+        ] {
+            if !time.is_zero() {
+                let busy = self.busy_time.as_millis().max(1);
+                let tenths = time.as_millis().saturating_mul(1000) / busy;
+                let (percent, tenth) = (tenths / 10, tenths % 10);
+                write!(f, " {name}:{}ms({percent}.{tenth}%)", time.as_millis())?;
+            }
+        }
         Ok(())
     }
 

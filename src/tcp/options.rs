@@ -219,6 +219,11 @@ impl Chosen {
         self.rest.get()?.max_pacing_rate
     }
 
+    #[inline]
+    pub fn notsent_lowat(&self) -> Option<u32> {
+        self.rest.get()?.notsent_lowat.filter(|octets| *octets > 0)
+    }
+
     pub fn fin_wait_2(&self, cfg: &Config) -> Duration {
         let own = self.rest.get().and_then(|rest| rest.fin_wait_2);
         own.unwrap_or(cfg.fin_wait_2)

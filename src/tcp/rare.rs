@@ -3,6 +3,9 @@
 //! Invariant: all of it starts at zero, so that a connection to which none of it happened has
 //! none of it ([`Seldom`](super::seldom::Seldom)).
 
+use super::push::Ends;
+use super::seq::SeqNum;
+
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rare {
@@ -18,4 +21,14 @@ pub(super) struct Rare {
     pub rto_since: u32,
     /// Segments received out of order.
     pub rcv_ooopack: u32,
+    /// Milliseconds that the peer's window held us up.
+    pub window_limited: u32,
+    /// Milliseconds that the send buffer held the application up.
+    pub buffer_limited: u32,
+    /// Ends of records.
+    pub records: Ends,
+    /// The octet after the last urgent one that we send; counts while `Tcb::urgent` says so.
+    pub snd_up: SeqNum,
+    /// The octet after the last urgent one that the peer sends.
+    pub rcv_up: Option<SeqNum>,
 }

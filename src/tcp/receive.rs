@@ -257,7 +257,8 @@ impl<C: Congestion> Tcb<C> {
         }
         let mut effects = Effects::default();
 
-        // Sixth: URG. Urgent octets are octets in line (RFC 6093 §6); the pointer is not read.
+        // Sixth: URG. Urgent octets are octets in line (RFC 6093 §6).
+        let urgent = flags.urg() && self.take_urgent(seq, segment.urgent);
 
         // Seventh: text. Eighth: FIN.
         let text_end = seq + segment.payload.len() as u32;
@@ -290,7 +291,7 @@ impl<C: Congestion> Tcb<C> {
         }
         // A writer who found the buffer full is told when a third is free.
         let room = acked > 0 && tx.queued() <= third_free(tx.capacity());
-        effects.news |= room || self.state != before.0;
+        effects.news |= urgent || room || self.state != before.0;
         effects.ready = match effects.answer {
             Some(_) => self.has_work(tx),
             None => self.wants_to_send(tx),
@@ -440,6 +441,7 @@ impl<C: Congestion> Tcb<C> {
             // The SYN of an active open was answered with a SYN, and then with this.
             State::SynReceived if !self.early.is_pending() => self.error = Some(TcpError::Refused),
             State::Closing | State::LastAck | State::TimeWait => {}
+            State::CloseWait => self.error = Some(TcpError::BrokenPipe),
             _ => self.error = Some(TcpError::Reset),
         }
         self.finish(now);

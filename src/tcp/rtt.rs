@@ -129,6 +129,11 @@ impl Rtt {
         self.backoff = self.backoff.saturating_add(1);
     }
 
+    /// The last expiration was for nothing: the segment that followed could not be sent.
+    pub fn back_on(&mut self) {
+        self.backoff = self.backoff.saturating_sub(1);
+    }
+
     /// A segment of new octets up to `end` was sent; times it if none is timed.
     #[inline]
     pub fn sent(&mut self, now: Instant, end: SeqNum) {

@@ -57,7 +57,7 @@ pub struct Plan {
     pub flags: TcpFlags,
     /// Window as to be sent, scaled already.
     pub window: u16,
-    /// Urgent pointer; this stack sends no urgent data.
+    /// Urgent pointer: octets from `seq` to the end of the urgent ones; counts with URG.
     pub urgent: u16,
     /// Options, padded.
     pub options: OptionBytes,
@@ -126,6 +126,9 @@ pub struct Effects {
     pub ready: bool,
     /// The application should look: text came, room was made, or the state changed.
     pub news: bool,
+    /// The connection is to be aborted: call [`Tcb::abort`](super::Tcb::abort) and send what it
+    /// gives.
+    pub abort: bool,
     /// Whether the connection ended.
     pub gone: Gone,
     /// The segment was dropped for this reason; to be counted.

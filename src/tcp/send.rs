@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use super::ack::Owed;
+use super::chrono::Chrono;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::rack::Tail;
@@ -24,6 +25,24 @@ impl<C: Congestion> Tcb<C> {
     /// answer stays the same. `None` may have set a deadline (for what the window or a cork
     /// holds back): look at `deadline` afterwards.
     pub fn next_segment(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        rx: &impl RecvBuf,
+        tx: &impl SendBuf,
+        mut room: Room,
+    ) -> Option<Plan> {
+        if !self.urgent {
+            return self.next_plain(cfg, now, rx, tx, room);
+        }
+        room.gso = 0;
+        let plan = self.next_plain(cfg, now, rx, tx, room)?;
+        Some(self.with_urgent(plan))
+    }
+
+    /// As `next_segment`, for text that is not urgent.
+    #[inline]
+    fn next_plain(
         &mut self,
         cfg: &Config,
         now: Instant,
@@ -197,6 +216,15 @@ impl<C: Congestion> Tcb<C> {
         if unsent == 0 {
             self.push_due = false;
             self.gauge_starved();
+            if sent > 0 {
+                let starves = self.watch.no_space && !self.cwnd_limited;
+                let what = if starves {
+                    Chrono::Buffer
+                } else {
+                    Chrono::Busy
+                };
+                self.spend(now, what);
+            }
             if !self.fin_queued {
                 return None;
             }
@@ -207,16 +235,25 @@ impl<C: Congestion> Tcb<C> {
         let allowed = self.allowance();
         let most = u32::try_from(room.gso).unwrap_or(u32::MAX).max(mss);
         let mut len = unsent.min(usable).min(allowed).min(most);
+        let record = self.record_left(self.snd_nxt);
+        let record = record.filter(|left| *left <= len && *left < unsent);
+        len = record.unwrap_or(len);
         let whole = len == unsent;
         let fin = self.fin_queued && whole && usable > len;
-        if !len.is_multiple_of(mss) && !self.may_send_short(len, mss, usable, whole, fin) {
+        // What ends a record with more behind it waits for nothing.
+        let cut = !len.is_multiple_of(mss) && record.is_none();
+        if cut && !self.may_send_short(len, mss, usable, whole, fin) {
             len -= len % mss;
         }
         if len == 0 && !(fin && unsent == 0) {
+            let closed = usable < unsent.min(mss) && allowed > usable;
+            let what = if closed { Chrono::Window } else { Chrono::Busy };
+            self.spend(now, what);
             self.hold(cfg, now);
             return None;
         }
         let fin = fin && len == unsent;
+        self.spend(now, Chrono::Busy);
         let flags = self.text_flags(tx, self.snd_nxt, len, fin);
         self.text_plan(rx, self.snd_nxt, len, flags, mss, options)
     }
@@ -234,7 +271,7 @@ impl<C: Congestion> Tcb<C> {
         if self.push_due || self.loss.tail == Tail::Due {
             return true;
         }
-        fin || !self.options.cork && (self.options.nodelay || self.none_short())
+        fin || !(self.options.cork || self.more) && (self.options.nodelay || self.none_short())
     }
 
     /// Is no segment that was not full unacknowledged?
@@ -258,12 +295,10 @@ impl<C: Congestion> Tcb<C> {
         }
     }
 
-    /// Flags of a segment of `len` octets from `seq`. PSH where the application's text ends
-    /// (RFC 9293 §3.9.1.2).
+    /// Flags of a segment of `len` octets from `seq`.
     fn text_flags(&self, tx: &impl SendBuf, seq: SeqNum, len: u32, fin: bool) -> TcpFlags {
         let mut flags = TcpFlags::ACK;
-        let end = seq.since(self.snd_una).saturating_add(len) as usize;
-        if len > 0 && end >= tx.queued() {
+        if len > 0 && self.pushes(tx, seq, seq + len) {
             flags |= TcpFlags::PSH;
         }
         if fin {
@@ -369,6 +404,9 @@ impl<C: Congestion> Tcb<C> {
         self.rtt.sent(now, end);
         self.snd_nxt = end;
         self.fin_sent |= plan.flags.fin();
+        if plan.flags.psh() {
+            self.pushed = end;
+        }
         self.timers.clear(Timer::Persist);
         if !(plan.len as u32).is_multiple_of(u32::from(plan.mss.max(1))) {
             self.small_end = end;

@@ -312,6 +312,12 @@ impl<R, T, C> TcpSocket<R, T, C> {
         }
     }
 
+    /// Is it still to be known whether connecting succeeds? Then there is news of the socket,
+    /// and either [`take_error`](Self::take_error) tells why it failed, or the connection stands.
+    pub fn is_connecting(&self) -> bool {
+        matches!(self.state(), State::SynSent | State::SynReceived)
+    }
+
     /// Its own side; `None` before it is known. A listener on all addresses shows the
     /// unspecified one.
     pub fn local_addr(&self) -> Option<SocketAddr> {

@@ -8,6 +8,7 @@ use core::fmt;
 
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::push::SendFlags;
 use super::socket::{Role, TcpSocket, Wants};
 use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
 
@@ -61,6 +62,25 @@ impl<R: RecvBuf + ReadBuf, T, C: Congestion> TcpSocket<R, T, C> {
     /// Octets that can be read now.
     pub fn readable(&self) -> usize {
         self.rx.readable()
+    }
+
+    /// What Linux's `TCP_INQ` gives: [`readable`](Self::readable), and 1 where that is 0 but
+    /// reading gives the end, so that whoever asks first does not miss it.
+    pub fn inq(&self) -> usize {
+        match self.rx.readable() {
+            0 => usize::from(self.is_at_end() && !matches!(self.role, Role::Closed(_))),
+            octets => octets,
+        }
+    }
+
+    /// Octets from the next one to be read up to the end of those the peer calls urgent; 0 if it
+    /// calls none so (RFC 9293 §3.8.5). There is news of the socket when they become more. They
+    /// may not have come yet. Urgent octets are read in line.
+    pub fn urgent(&self) -> usize {
+        match &self.role {
+            Role::Connection(tcb) => tcb.urgent_left(self.rx.readable()) as usize,
+            _ => 0,
+        }
     }
 
     /// Copies out what has come, as much as fits. `Ok(0)` is the end: the peer sends no more
@@ -135,12 +155,16 @@ impl<R: RecvBuf + ReadBuf, T, C: Congestion> TcpSocket<R, T, C> {
 }
 
 impl<R, T: SendBuf + WriteBuf, C: Congestion> TcpSocket<R, T, C> {
-    /// Octets that can be written now.
+    /// Octets that can be written now. With a bound on what is not sent yet
+    /// ([`set_notsent_lowat`](Self::set_notsent_lowat)) none while half of it waits, so that a
+    /// writer that asks first does not write in small pieces.
     pub fn writable(&self) -> usize {
-        if self.can_send() {
-            self.tx.writable()
-        } else {
-            0
+        if !self.can_send() {
+            return 0;
+        }
+        match &self.role {
+            Role::Connection(tcb) if !tcb.takes_more(&self.tx) => 0,
+            _ => self.tx.writable().min(self.admitted()),
         }
     }
 
@@ -154,11 +178,24 @@ impl<R, T: SendBuf + WriteBuf, C: Congestion> TcpSocket<R, T, C> {
     /// # Errors
     /// See [`SendError`].
     pub fn send(&mut self, data: &[u8]) -> Result<usize, SendError> {
+        self.send_with(data, SendFlags::default())
+    }
+
+    /// As [`send`](Self::send), with flags.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_with(&mut self, data: &[u8], flags: SendFlags) -> Result<usize, SendError> {
         self.may_write()?;
-        match self.tx.write(data) {
-            0 if !data.is_empty() => Err(SendError::Full),
-            written => Ok(written),
+        let most = self.admitted().min(data.len());
+        let written = self.tx.write(data.get(..most).unwrap_or(data));
+        if let Role::Connection(tcb) = &mut self.role {
+            tcb.wrote(flags, written == data.len(), self.tx.queued());
         }
+        if written == 0 && !data.is_empty() {
+            return Err(SendError::Full);
+        }
+        Ok(written)
     }
 
     /// Lets `f` write in place into at least one and at most `max` octets of the send buffer;
@@ -172,10 +209,25 @@ impl<R, T: SendBuf + WriteBuf, C: Congestion> TcpSocket<R, T, C> {
         f: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, SendError> {
         self.may_write()?;
-        if self.tx.writable() == 0 {
-            return Err(SendError::Full);
+        let max = max.min(self.admitted());
+        let full = self.tx.writable() == 0 || max == 0;
+        let written = if full { 0 } else { self.tx.write_with(max, f) };
+        if let Role::Connection(tcb) = &mut self.role {
+            tcb.wrote(SendFlags::default(), !full, self.tx.queued());
         }
-        Ok(self.tx.write_with(max, f))
+        if full {
+            Err(SendError::Full)
+        } else {
+            Ok(written)
+        }
+    }
+
+    /// Octets that the bound on what is not sent yet allows.
+    fn admitted(&self) -> usize {
+        match &self.role {
+            Role::Connection(tcb) => tcb.admits(&self.tx),
+            _ => usize::MAX,
+        }
     }
 
     fn may_write(&mut self) -> Result<(), SendError> {

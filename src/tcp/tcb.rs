@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::ack::{Acking, Owed};
 use super::autotune::Measure;
+use super::chrono::Stopwatch;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
@@ -155,6 +156,10 @@ pub struct Tcb<C> {
     pub(super) probe_due: bool,
     /// What Nagle, the cork or the silly window holds back is to be sent.
     pub(super) push_due: bool,
+    /// The application said that more is to come.
+    pub(super) more: bool,
+    /// Urgent octets of ours are not acknowledged yet.
+    pub(super) urgent: bool,
     /// The application sends no more.
     pub(super) fin_queued: bool,
     /// Our FIN is out: it is the octet before SND.NXT.
@@ -229,6 +234,9 @@ pub struct Tcb<C> {
     pub(super) retransmits: u32,
     /// When text was last sent, milliseconds modulo 2^32.
     pub(super) sent_at: u32,
+    /// End of the last segment with PSH.
+    pub(super) pushed: SeqNum,
+    pub(super) watch: Stopwatch,
     /// What few connections count.
     pub(super) rare: Seldom<Rare>,
     /// Fast Open (RFC 7413).
@@ -264,6 +272,7 @@ impl<C: Congestion> Tcb<C> {
         tcb.syn_due = true;
         tcb.snd_una = iss;
         tcb.snd_nxt = iss;
+        tcb.pushed = iss;
         tcb.adv_mss = adv_mss;
         tcb.ts_offset = ts_offset;
         tcb.timestamps = cfg.timestamps;
@@ -283,6 +292,7 @@ impl<C: Congestion> Tcb<C> {
         let mut tcb = Self::blank(now, peer.mss);
         tcb.snd_una = handshake.iss + 1;
         tcb.snd_nxt = tcb.snd_una;
+        tcb.pushed = tcb.snd_una;
         tcb.adv_mss = handshake.adv_mss;
         tcb.ts_offset = handshake.ts_offset;
         tcb.rcv_nxt = handshake.irs + 1;
@@ -304,6 +314,10 @@ impl<C: Congestion> Tcb<C> {
     /// Sets what an application may, and the timer it needs. True if something may be sent now
     /// that was held back.
     pub fn set_options(&mut self, cfg: &Config, now: Instant, options: Options) -> bool {
+        let mut options = options;
+        if cfg.notsent_lowat < u32::MAX {
+            options.notsent_lowat = options.notsent_lowat.or(Some(cfg.notsent_lowat));
+        }
         let push = self.choose(&options);
         if !self.orphan {
             self.timers.clear(Timer::Idle);
@@ -345,6 +359,8 @@ impl<C: Congestion> Tcb<C> {
             syn_due: false,
             probe_due: false,
             push_due: false,
+            more: false,
+            urgent: false,
             fin_queued: false,
             fin_sent: false,
             orphan: false,
@@ -390,6 +406,8 @@ impl<C: Congestion> Tcb<C> {
             retransmits: 0,
             early: Early::default(),
             sent_at: now.millis() as u32,
+            pushed: zero,
+            watch: Stopwatch::default(),
             rare: Seldom::default(),
         }
     }
@@ -450,13 +468,14 @@ impl<C> Tcb<C> {
     /// Sets what an application may, where no time is known: `set_options` is to follow.
     pub(super) fn choose(&mut self, options: &Options) -> bool {
         let old = &self.options;
-        let push = options.nodelay && !old.nodelay || !options.cork && old.cork;
+        let push = options.nodelay && (!old.nodelay || self.more) || !options.cork && old.cork;
         self.options = Chosen::new(options);
         self.rcv_ssthresh = self.rcv_ssthresh.min(self.options.window_clamp());
         if options.quickack && self.ack.owed == Owed::Delayed {
             self.ack.owed = Owed::Now;
         }
         self.push_due |= push;
+        self.more &= !push;
         push
     }
 

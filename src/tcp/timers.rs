@@ -119,12 +119,18 @@ impl<C: Congestion> Tcb<C> {
             alive = self.persist_due(cfg, now, tx);
         }
         if alive.is_ok() && self.timers.expired(Timer::Idle, now) {
-            if self.orphan && self.state == State::FinWait2 {
-                // The peer may keep its side open for ever; nobody waits for it any more.
-                self.finish(now);
-                return Effects::closed();
+            if self.orphan {
+                return self.orphan_due(cfg, now);
             }
-            alive = self.keep_alive_due(cfg, now);
+            if let Err(error) = self.keep_alive_due(cfg, now) {
+                // If it lives after all, it should know.
+                self.error = Some(self.soft_error.unwrap_or(error));
+                return Effects {
+                    abort: true,
+                    ready: true,
+                    ..Effects::default()
+                };
+            }
         }
         if let Err(error) = alive {
             return self.give_up(now, error);
@@ -205,10 +211,6 @@ impl<C: Congestion> Tcb<C> {
         if self.in_flight() > 0 || self.unsent(tx) == 0 || !self.text_flows() {
             return Ok(());
         }
-        if self.snd_wnd > 0 {
-            self.push_due = true;
-            return Ok(());
-        }
         // A peer that answers probes may keep its window closed as long as the user timeout
         // allows (RFC 6429); one that does not answer is gone.
         let most = if self.orphan {
@@ -218,6 +220,10 @@ impl<C: Congestion> Tcb<C> {
         };
         if self.probes >= most || self.user_timed_out(now) {
             return Err(TcpError::TimedOut);
+        }
+        if self.snd_wnd > 0 {
+            self.push_due = true;
+            return Ok(());
         }
         self.probes = self.probes.saturating_add(1);
         self.persist_shift = self.persist_shift.saturating_add(1);

@@ -7,6 +7,12 @@
 //! << . 1:1449 ack 1 win 100             the same, in one batch with the next: nothing is sent between
 //! +200ms                                time passes, timers run when due
 //! write 1000 | read 500 | read          the application writes, reads so much, reads all
+//! write 1000 more|eor|urgent            it writes with a flag
+//! urgent                                prints how much of what is to be read is urgent
+//! refuse | admit                        the layers below drop what is sent, or take it again
+//! rtt 10ms                              nothing was measured but this round-trip time
+//! lowat 4000 | linger 0s | linger2 0s   options
+//! stats                                 prints what `ss -ti` would
 //! shutdown | close | abort
 //! nodelay | cork | uncork | quickack | keepalive IDLE INTERVAL COUNT | usertimeout 3s
 //! mss 1400 | gso 65000                  the path's segment size, the train wanted
@@ -153,6 +159,7 @@ pub struct Harness {
     pub room: Room,
     log: String,
     state: State,
+    refuses: bool,
 }
 
 impl Harness {
@@ -172,6 +179,7 @@ impl Harness {
             room,
             log,
             state: State::SynSent,
+            refuses: false,
         };
         harness.note_state(State::Closed);
         harness.send();
@@ -264,6 +272,7 @@ impl Harness {
             room,
             log,
             state: State::Established,
+            refuses: false,
         }
     }
 
@@ -313,7 +322,27 @@ impl Harness {
                     return;
                 }
             }
-            "write" => self.tx.written += number(1).expect("how much"),
+            "write" => {
+                self.tx.written += number(1).expect("how much");
+                let flag = |name| words.get(2) == Some(&name);
+                let flags = SendFlags {
+                    more: flag("more"),
+                    eor: flag("eor"),
+                    urgent: flag("urgent"),
+                };
+                self.tcb.wrote(flags, true, self.tx.queued());
+            }
+            "urgent" => {
+                let left = self.tcb.urgent_left(self.rx.readable());
+                let _ = writeln!(self.log, "         -- {left} octets");
+            }
+            "refuse" => self.refuses = true,
+            "admit" => self.refuses = false,
+            "rtt" => self.tcb.rtt = rtt::Rtt::new(Some(duration(words[1]))),
+            "stats" => {
+                let info = self.tcb.info(&self.cfg, self.now, &self.rx, &self.tx);
+                let _ = writeln!(self.log, "         -- {info}");
+            }
             "read" => {
                 let n = self.rx.read(number(1).map_or(usize::MAX, |n| n as usize));
                 let _ = writeln!(self.log, "         -- {n} octets");
@@ -371,6 +400,9 @@ impl Harness {
             "cork" => options.cork = true,
             "uncork" => options.cork = false,
             "quickack" => options.quickack = true,
+            "lowat" => options.notsent_lowat = Some(number(1).into()),
+            "linger" => options.linger = Some(duration(words[1])),
+            "linger2" => options.fin_wait_2 = Some(duration(words[1])),
             "usertimeout" => options.user_timeout = Some(duration(words[1])),
             "keepalive" => {
                 options.keepalive = true;
@@ -416,6 +448,11 @@ impl Harness {
             self.print(&plan);
             self.tcb.on_sent(&self.cfg, self.now, &plan);
         }
+        if effects.abort
+            && let Some(plan) = self.tcb.abort(self.now)
+        {
+            self.print(&plan);
+        }
         if let Some(reason) = effects.dropped {
             let _ = writeln!(self.log, "         -- dropped: {reason}");
         }
@@ -444,6 +481,11 @@ impl Harness {
             };
             // Text comes from where the plan says.
             let _ = self.tx.text(plan.offset, plan.len);
+            if self.refuses {
+                self.line("-- refused");
+                self.tcb.on_refused(&self.cfg, self.now, &plan);
+                return;
+            }
             self.print(&plan);
             self.tcb.on_sent(&self.cfg, self.now, &plan);
         }
@@ -466,6 +508,9 @@ impl Harness {
             let _ = write!(text, " ack {}", plan.ack.since(IRS));
         }
         let _ = write!(text, " win {}", plan.window);
+        if plan.flags.urg() {
+            let _ = write!(text, " urg {}", plan.urgent);
+        }
         if !plan.options.is_empty() {
             let _ = write!(text, " <{}>", options_text(plan.options.as_slice()));
         }
@@ -559,6 +604,7 @@ fn parse(words: &[&str]) -> (Segment<'static>, Vec<u8>) {
                 let n: i64 = rest.next().expect("a number").parse().expect("a number");
                 segment.ack = SeqNum(ISS.0.wrapping_add(n as u32));
             }
+            "urg" => segment.urgent = rest.next().expect("a number").parse().expect("a number"),
             "win" => segment.window = rest.next().expect("a number").parse().expect("a number"),
             _ => {
                 let mut text = word.to_string();
