@@ -168,10 +168,16 @@ proptest! {
         prop_assert_eq!(read.timestamps, options.timestamps);
         prop_assert!(options.sack.as_slice().starts_with(read.sack.as_slice()));
         prop_assert!(read.user_timeout.is_none() || read.user_timeout == options.user_timeout);
+        prop_assert!(read.accurate_ecn.is_none() || read.accurate_ecn == options.accurate_ecn);
         prop_assert!(read.fast_open.is_none() || read.fast_open == options.fast_open);
 
-        // etherparse knows five kinds and stops at the others, which are written last.
-        let known = TcpOptions { user_timeout: None, fast_open: None, ..options };
+        // etherparse knows five kinds and stops at the others.
+        let known = TcpOptions {
+            user_timeout: None,
+            fast_open: None,
+            accurate_ecn: None,
+            ..options
+        };
         let octets = known.emit();
         let mut seen = TcpOptions::NONE;
         for option in other::TcpOptionsIterator::from_slice(octets.as_slice()) {

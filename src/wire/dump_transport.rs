@@ -127,6 +127,7 @@ fn tcp_option(f: &mut Formatter<'_>, option: TcpOption<'_>) -> fmt::Result {
                 cookie => octets(f, cookie),
             }
         }
+        TcpOption::AccEcn(counts) => write!(f, "{counts}"),
         TcpOption::Unknown { kind, data } => {
             write!(f, "kind {kind}")?;
             octets(f, data)

@@ -6,6 +6,7 @@
 
 use byteorder::{ByteOrder, NetworkEndian as Be};
 
+use super::tcp_accecn::AccEcn;
 use super::tcp_options::{FastOpen, SackBlocks, TcpOption, TcpOptionIter, kind};
 
 /// The options of one segment that we use.
@@ -40,6 +41,8 @@ pub struct TcpOptions {
     pub user_timeout: Option<u32>,
     /// Fast Open cookie, or request.
     pub fast_open: Option<FastOpen>,
+    /// Octets received with each ECN codepoint (RFC 9768 §3.2.3).
+    pub accurate_ecn: Option<AccEcn>,
     /// The list broke off at an option of impossible length. What stood before it is here.
     pub malformed: bool,
 }
@@ -54,6 +57,7 @@ impl TcpOptions {
         sack: SackBlocks::NONE,
         user_timeout: None,
         fast_open: None,
+        accurate_ecn: None,
         malformed: false,
     };
 
@@ -79,6 +83,7 @@ impl TcpOptions {
                     all.user_timeout = Some(u32::from(amount).saturating_mul(unit));
                 }
                 Ok(TcpOption::FastOpen(cookie)) => all.fast_open = Some(cookie),
+                Ok(TcpOption::AccEcn(counts)) => all.accurate_ecn = Some(counts),
                 Ok(TcpOption::Nop | TcpOption::Unknown { .. }) => {}
                 Err(_) => all.malformed = true,
             }
@@ -97,7 +102,7 @@ impl TcpOptions {
 
     /// The options as octets, padded to a multiple of four, in Linux's order and alignment:
     /// mss; sackOK and timestamps, either after two nops when alone; nop and window scale;
-    /// two nops and SACK blocks; user timeout; Fast Open. A SACK block that finds no room is
+    /// AccECN; two nops and SACK blocks; user timeout; Fast Open. A SACK block that finds no room is
     /// left out, the last first, and so is any later option that finds none.
     pub fn emit(&self) -> OptionBytes {
         let mut out = OptionBytes::EMPTY;
@@ -122,6 +127,9 @@ impl TcpOptions {
         }
         if let Some(shift) = self.window_scale {
             out.put(&[kind::NOP, kind::WINDOW_SCALE, 3, shift]);
+        }
+        if let Some(counts) = self.accurate_ecn {
+            out.put_accecn(counts);
         }
         out.put_sack(self.sack);
         if let Some(seconds) = self.user_timeout {
@@ -197,6 +205,24 @@ impl OptionBytes {
         for (left, right) in blocks.iter().take(fitting) {
             self.put(&left.to_be_bytes());
             self.put(&right.to_be_bytes());
+        }
+    }
+
+    fn put_accecn(&mut self, counts: AccEcn) {
+        if counts.octets().next_multiple_of(4) > self.room() {
+            return;
+        }
+        let kind = if counts.is_ect1_first() {
+            kind::ACCECN1
+        } else {
+            kind::ACCECN0
+        };
+        self.put(&[kind, counts.octets() as u8]);
+        for field in counts.fields() {
+            self.put(field);
+        }
+        while !self.len.is_multiple_of(4) {
+            self.put(&[kind::NOP]);
         }
     }
 

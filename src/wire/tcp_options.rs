@@ -5,6 +5,7 @@
 
 use byteorder::{ByteOrder, NetworkEndian as Be};
 
+use super::tcp_accecn::AccEcn;
 use super::{WireError, options};
 
 pub(super) mod kind {
@@ -16,6 +17,10 @@ pub(super) mod kind {
     pub const TIMESTAMPS: u8 = 8;
     pub const USER_TIMEOUT: u8 = 28;
     pub const FAST_OPEN: u8 = 34;
+    /// AccECN, counter of ECT(0) first (RFC 9768 §3.2.3, order 0).
+    pub const ACCECN0: u8 = 172;
+    /// AccECN, counter of ECT(1) first (order 1).
+    pub const ACCECN1: u8 = 174;
     pub const EXPERIMENT: u8 = 254;
     /// Experiment identifier of Fast Open (RFC 7413 §4.1.1 and IANA's registry).
     pub const FAST_OPEN_EXID: [u8; 2] = [0xf9, 0x89];
@@ -51,6 +56,8 @@ pub enum TcpOption<'a> {
     },
     /// Fast Open cookie, or a request for one (kind 34, or 254 with its experiment identifier).
     FastOpen(FastOpen),
+    /// Octets received with each ECN codepoint (kinds 172 and 174, RFC 9768 §3.2.3).
+    AccEcn(AccEcn),
     /// Any other kind, or one of the above with a length it cannot have.
     Unknown {
         /// The kind octet.
@@ -109,6 +116,8 @@ fn read(kind: u8, data: &[u8]) -> TcpOption<'_> {
             minutes: a & 0x80 != 0,
             amount: u16::from_be_bytes([a & 0x7f, *b]),
         }),
+        (kind::ACCECN0, _) => Some(TcpOption::AccEcn(AccEcn::read(false, data))),
+        (kind::ACCECN1, _) => Some(TcpOption::AccEcn(AccEcn::read(true, data))),
         (kind::FAST_OPEN, _) => FastOpen::new(data).map(TcpOption::FastOpen),
         (kind::EXPERIMENT, [a, b, cookie @ ..]) if [*a, *b] == kind::FAST_OPEN_EXID => {
             FastOpen::new(cookie).map(|cookie| TcpOption::FastOpen(cookie.in_experimental_option()))

@@ -303,6 +303,60 @@ mod tcp {
         }
     }
 
+    /// RFC 9768 §3.2.3: both orders, all lengths, beside timestamps and SACK blocks.
+    #[test]
+    fn accurate_ecn() {
+        let counts = [0x0102_0304, 5, 0xff_ffff];
+        let times = TcpOptions {
+            timestamps: Some((1200, 100)),
+            ..TcpOptions::NONE
+        };
+        let with = |order, n, of: TcpOptions| {
+            let of = TcpOptions {
+                accurate_ecn: Some(AccEcn::new(order, &counts[..n])),
+                ..of
+            };
+            let ace = Tcp {
+                flags: TcpFlags::ACK | TcpFlags::AE | TcpFlags::ECE,
+                ..ACK
+            };
+            written(ace, of)
+        };
+        let sack = |n| TcpOptions {
+            sack: blocks(n),
+            ..times
+        };
+        let foreign = |options: &[u8]| {
+            let segment = segment(ACK, options, b"");
+            let read = TcpOptions::parse(options).accurate_ecn;
+            format!("{}{read:?}\n", show(&segment))
+        };
+        snapshot!(
+            "wire__tcp_accecn",
+            all([
+                ("order 0, one counter", with(false, 1, TcpOptions::NONE)),
+                ("order 0, two", with(false, 2, times)),
+                ("order 0, three", with(false, 3, times)),
+                ("order 1, one", with(true, 1, TcpOptions::NONE)),
+                ("order 1, three", with(true, 3, times)),
+                ("none", with(false, 0, times)),
+                ("two and two blocks", with(false, 2, sack(2))),
+                ("three and a block", with(true, 3, sack(1))),
+                (
+                    "lengths of others",
+                    foreign(&[172, 4, 1, 2, 174, 6, 0, 0, 7, 9, 1, 1])
+                ),
+            ])
+        );
+        let long = TcpOptions::parse(&[172, 15, 0, 0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0, 0]);
+        assert_eq!(long.accurate_ecn, Some(AccEcn::new(false, &[1, 2, 3])));
+        let read = AccEcn::new(true, &counts);
+        assert_eq!(
+            (read.e1b(), read.ceb(), read.e0b()),
+            (Some(0x02_0304), Some(5), Some(0xff_ffff))
+        );
+    }
+
     #[test]
     fn options_as_others_write_them() {
         let show = |options: &[u8]| {

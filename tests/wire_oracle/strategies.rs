@@ -67,8 +67,12 @@ pub fn tcp_options() -> impl Strategy<Value = TcpOptions> {
         0..32768u32,
         (547..32768u32).prop_map(|m| m * 60)
     ]);
-    (first, vec(any::<(u32, u32)>(), 0..=4), timeout, cookie).prop_map(
-        |((mss, window_scale, sack_permitted, timestamps), blocks, user_timeout, cookie)| {
+    let counts = proptest::option::of((any::<bool>(), vec(0..1u32 << 24, 0..=3)));
+    let rest = (timeout, cookie, counts);
+    (first, vec(any::<(u32, u32)>(), 0..=4), rest).prop_map(
+        |((mss, window_scale, sack_permitted, timestamps), blocks, rest)| {
+            let (user_timeout, cookie, counts) = rest;
+            let accurate_ecn = counts.map(|(order, counts)| AccEcn::new(order, &counts));
             let mut sack = SackBlocks::NONE;
             for (left, right) in blocks {
                 sack.push(left, right);
@@ -89,6 +93,7 @@ pub fn tcp_options() -> impl Strategy<Value = TcpOptions> {
                 sack,
                 user_timeout,
                 fast_open,
+                accurate_ecn,
                 malformed: false,
             }
         },

@@ -210,6 +210,7 @@ fn put_options(out: &mut String, options: &[u8], ack0: u32, cut: bool) -> bool {
                     }
                 }
             }
+            Ok(TcpOption::AccEcn(counts)) => put!(out, "{counts}"),
             Ok(TcpOption::Unknown { kind, data }) => {
                 match name(kind) {
                     Some(name) => out.push_str(name),
