@@ -194,10 +194,10 @@ impl Partial {
         }
     }
 
-    /// Congestion was seen by some and capability denied by other fragments: to be dropped
-    /// (RFC 3168 §5.3).
+    /// Capability was denied by some and claimed by other fragments, or congestion seen by
+    /// these: to be dropped (RFC 3168 §5.3).
     pub fn ecn_contradicts(&self) -> bool {
-        self.ecn & 0b1001 == 0b1001
+        self.ecn & 0b0001 != 0 && self.ecn != 0b0001
     }
 
     /// What to quote when it is given up: `None` without the first fragment, about which alone

@@ -130,8 +130,16 @@ fn congestion_is_kept_and_contradictions_are_not() {
     assert_eq!(feed(&mut r, 1, 0, 2), Ok(false));
     assert_eq!(feed(&mut r, 1, 8, 3), Ok(true));
     assert_eq!(r.whole().0[1], 3);
-    assert_eq!(feed(&mut r, 2, 0, 0), Ok(false));
-    assert_eq!(feed(&mut r, 2, 8, 3), Err(Drop::BadFragment));
+    for (ident, ecn) in [(2, 1), (3, 2), (4, 3)] {
+        assert_eq!(feed(&mut r, ident, 0, 0), Ok(false));
+        assert_eq!(feed(&mut r, ident, 8, ecn), Err(Drop::BadFragment));
+    }
+    assert_eq!(feed(&mut r, 5, 0, 1), Ok(false));
+    assert_eq!(feed(&mut r, 5, 8, 2), Ok(true));
+    assert_eq!(r.whole().0[1], 1);
+    assert_eq!(feed(&mut r, 6, 0, 3), Ok(false));
+    assert_eq!(feed(&mut r, 6, 8, 1), Ok(true));
+    assert_eq!(r.whole().0[1], 3);
 }
 
 #[test]
