@@ -2,14 +2,15 @@
 //! out of order. Pure: what comes out and when depends on the seed, the frames and the
 //! instants only. Invariant: at most `queue` frames are held.
 //!
-//! The order of events for a frame is: lost? doubled? then for each copy damaged? the queue
-//! full? serialised at the link's rate, delayed, held back behind later ones?
+//! The order of events for a frame is: lost? doubled? then for each copy marked? damaged? the
+//! queue full? serialised at the link's rate, delayed, held back behind later ones?
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::frame::Frame;
+use crate::mark::mark;
 use crate::rng::Rng;
 use crate::{Instant, RxCsum, RxMeta};
 
@@ -27,6 +28,9 @@ pub struct FaultConfig {
     pub reorder: u32,
     /// Frames with one bit flipped, in parts per million.
     pub corrupt: u32,
+    /// ECN-capable IPv4 packets that a congested router marks (RFC 3168 §5), in parts per
+    /// million.
+    pub mark: u32,
     /// Time every frame takes.
     pub delay: Duration,
     /// Each frame takes up to this much more or less, never overtaking another.
@@ -51,6 +55,7 @@ impl FaultConfig {
             duplicate: 0,
             reorder: 0,
             corrupt: 0,
+            mark: 0,
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
             rate: 0,
@@ -84,6 +89,13 @@ impl FaultConfig {
     #[must_use]
     pub const fn with_corrupt(mut self, ppm: u32) -> Self {
         self.corrupt = ppm;
+        self
+    }
+
+    /// Sets [`FaultConfig::mark`].
+    #[must_use]
+    pub const fn with_mark(mut self, ppm: u32) -> Self {
+        self.mark = ppm;
         self
     }
 
@@ -129,6 +141,7 @@ impl FaultConfig {
             && self.duplicate == 0
             && self.reorder == 0
             && self.corrupt == 0
+            && self.mark == 0
             && self.delay.is_zero()
             && self.jitter.is_zero()
             && self.rate == 0
@@ -156,6 +169,8 @@ pub struct FaultStats {
     pub reordered: u64,
     /// Frames, copies included, with a bit flipped.
     pub corrupted: u64,
+    /// Frames, copies included, marked as having met congestion.
+    pub marked: u64,
     /// Frames lost because the queue was full.
     pub overflowed: u64,
 }
@@ -257,6 +272,9 @@ impl Impair {
     }
 
     fn push(&mut self, now: Instant, mut frame: Frame, stamp: Option<u32>) {
+        if self.rng.chance(self.config.mark) && mark(&mut frame.octets) {
+            self.stats.marked += 1;
+        }
         if self.rng.chance(self.config.corrupt) {
             self.flip(&mut frame);
         }

@@ -88,6 +88,10 @@ pub struct Faults {
     #[arg(long, global = true, value_name = "SHARE")]
     pub corrupt: Option<Percent>,
 
+    /// Share of ECN-capable packets marked as having met congestion
+    #[arg(long, global = true, value_name = "SHARE")]
+    pub mark: Option<Percent>,
+
     /// Bits per second that pass, such as 10mbit
     #[arg(long, global = true, value_name = "RATE", value_parser = units::rate)]
     pub rate: Option<u64>,
@@ -100,7 +104,13 @@ pub struct Faults {
 impl Faults {
     /// Whether any fault was asked for.
     pub fn any(&self) -> bool {
-        let shares = [self.loss, self.reorder, self.duplicate, self.corrupt];
+        let shares = [
+            self.loss,
+            self.reorder,
+            self.duplicate,
+            self.corrupt,
+            self.mark,
+        ];
         let shares = shares.iter().flatten().any(|share| share.ppm() > 0);
         shares || self.delay.is_some_and(|d| !d.is_zero()) || self.rate.is_some()
     }

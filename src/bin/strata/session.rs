@@ -130,6 +130,7 @@ fn settings(global: &Global) -> Result<Settings, CliError> {
             .with_duplicate(ppm(faults.duplicate))
             .with_reorder(ppm(faults.reorder))
             .with_corrupt(ppm(faults.corrupt))
+            .with_mark(ppm(faults.mark))
             .with_delay(faults.delay.unwrap_or(Duration::ZERO))
             .with_rate(faults.rate.unwrap_or(0))
             .with_seed(faults.seed.unwrap_or(1))
