@@ -190,9 +190,11 @@ impl<C: Congestion> Tcb<C> {
     /// A segment without text that acknowledges what was received.
     pub(super) fn ack_plan(&self, now: Instant, rx: &impl RecvBuf) -> Plan {
         let window = self.window_field(rx);
+        let options = self.segment_options(now);
+        let flags = TcpFlags::ACK | self.ecn.ack_flags(options.sack.is_empty());
         Plan {
-            options: self.segment_options(now).emit(),
-            ..Plan::bare(self.snd_nxt, self.rcv_nxt, TcpFlags::ACK, window)
+            options: options.emit(),
+            ..Plan::bare(self.snd_nxt, self.rcv_nxt, flags, window)
         }
     }
 
@@ -205,6 +207,9 @@ impl<C: Congestion> Tcb<C> {
         }
         if self.sack {
             options.sack = self.sack_blocks();
+        }
+        if self.ecn.is_accurate() {
+            options.accurate_ecn = self.accurate_option(&options);
         }
         options
     }

@@ -5,6 +5,8 @@
 
 use core::time::Duration;
 
+use super::ecn::Ecn;
+
 /// `Config::receive_buffer`, and what sockets hold before they know the configuration.
 pub(super) const RECEIVE_BUFFER: usize = 540_000;
 /// `Config::send_buffer`, likewise.
@@ -118,6 +120,17 @@ pub struct Config {
     /// Replies to segments with text outside the window, within `invalid_interval`.
     pub invalid_replies: u8,
 
+    // ECN.
+    /// What connections do about ECN, unless their sockets say otherwise.
+    pub ecn: Ecn,
+    /// SYNs with ECN, and SYN-ACKs with it, before they are repeated without (RFC 3168
+    /// §6.1.1.1), 1 or more.
+    pub ecn_syns: u8,
+    /// The same with accurate feedback (RFC 9768 §3.1.4), which asks for 2.
+    pub accurate_ecn_syns: u8,
+    /// Send AccECN options (RFC 9768 §3.2.3) where accurate feedback is agreed on.
+    pub accurate_ecn_options: bool,
+
     /// Time in FIN-WAIT-2 after the application has let go.
     pub fin_wait_2: Duration,
     /// Idle time before the first keep-alive probe; RFC 9293 §3.8.4 asks for two hours at
@@ -190,6 +203,10 @@ impl Default for Config {
             challenge_period: Duration::from_secs(5),
             invalid_interval: Duration::from_millis(500),
             invalid_replies: 64,
+            ecn: Ecn::Answer,
+            ecn_syns: 1,
+            accurate_ecn_syns: 2,
+            accurate_ecn_options: true,
             fin_wait_2: Duration::from_secs(60),
             keepalive_time: Duration::from_secs(7200),
             keepalive_interval: Duration::from_secs(75),

@@ -12,8 +12,10 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use phy::Instant;
 
+use super::ecn::{Agreed, Ecn};
 use super::tcb::Peer;
 use crate::secret::{Purpose, Secret, write_addr};
+use crate::wire::TcpFlags;
 
 /// Segment sizes a cookie can name; the largest that does not exceed the peer's is taken.
 const SIZES: [u16; 8] = [48, 536, 1220, 1360, 1412, 1440, 1460, 8960];
@@ -28,6 +30,7 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(2 * EPOCH);
 const BITS: u32 = 0x3f;
 const NO_SCALE: u32 = 0xf;
 const SACK: u32 = 0x10;
+const ECN: u32 = 0x20;
 
 /// The sequence number of a SYN-ACK for a SYN numbered `irs` that offered `mss`.
 pub(super) fn make(
@@ -78,13 +81,17 @@ fn mac(
 }
 
 /// Our clock reading `clock`, in milliseconds and before the connection's offset is added,
-/// changed by less than 128 into the past so that it carries what was offered.
-pub(super) fn stamp(clock: u32, offer: &Peer) -> u32 {
+/// changed by less than 128 into the past so that it carries what was offered, `ecn` by
+/// RFC 3168 included.
+pub(super) fn stamp(clock: u32, offer: &Peer, ecn: bool) -> u32 {
     let mut bits = offer
         .window_scale
         .map_or(NO_SCALE, |shift| u32::from(shift.min(14)));
     if offer.sack {
         bits |= SACK;
+    }
+    if ecn {
+        bits |= ECN;
     }
     let stamp = clock & !BITS | bits;
     // Never a time that has not come yet: the peer could echo it before we say it.
@@ -112,6 +119,23 @@ pub(super) fn offer(mss: u16, timestamps: Option<(u32, u32)>) -> Peer {
         window_scale: (scale != NO_SCALE).then_some(scale as u8),
         sack: echo & SACK != 0,
         timestamp: Some(value),
+    }
+}
+
+/// What a handshake agreed on about ECN, from the echo of [`stamp`] and the flags of the segment
+/// that ended it, for a listener that does this about it.
+///
+/// RFC 9768 is found in the flags (§5.1): they tell how the SYN-ACK came, in a way that nobody
+/// else uses. RFC 3168 needs the timestamp.
+pub(super) fn ecn(wish: Ecn, echo: Option<u32>, flags: TcpFlags) -> Agreed {
+    let classic = echo.is_some_and(|echo| echo & ECN != 0) && wish != Ecn::Off;
+    let told = flags.intersects(TcpFlags::AE | TcpFlags::CWR);
+    if classic {
+        Agreed::classic()
+    } else if wish == Ecn::Accurate && told {
+        Agreed::accurate(0)
+    } else {
+        Agreed::NONE
     }
 }
 
@@ -168,9 +192,13 @@ mod tests {
                         sack,
                         timestamp: Some(9),
                     };
-                    let stamp = stamp(clock, &sent);
-                    assert!(clock.wrapping_sub(stamp) < 128, "{clock} {stamp}");
-                    assert_eq!(offer(1460, Some((9, stamp))), sent);
+                    for ecn in [false, true] {
+                        let stamp = stamp(clock, &sent, ecn);
+                        assert!(clock.wrapping_sub(stamp) < 128, "{clock} {stamp}");
+                        assert_eq!(offer(1460, Some((9, stamp))), sent);
+                        let agreed = super::ecn(Ecn::Answer, Some(stamp), TcpFlags::ACK);
+                        assert_eq!(agreed.is_classic(), ecn);
+                    }
                 }
             }
         }

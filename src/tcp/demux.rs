@@ -82,7 +82,7 @@ pub(super) fn reply<T: PacketTx>(
 ) -> Result<(), TxError> {
     let ip = answer.ip_mut();
     ip.ttl = ttl.unwrap_or(ip.ttl);
-    ip.tos = tos;
+    ip.tos = tos | plan.ecn & 3;
     answer.set_dont_fragment(true);
     let header = header_of(ends, plan);
     let options = plan.options.as_slice();

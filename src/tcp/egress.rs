@@ -95,7 +95,8 @@ impl<C: Congestion> Tcp<C> {
             };
             if let Ok(room) = out.room(ends.peer.ip(), Some(ends.local.ip())) {
                 let mss = limited(mss_of(room.payload), &parent.options());
-                let plan = self.syn_ack(cx, &embryo, mss, capacity);
+                let repeats = embryo.repeats().saturating_add(1);
+                let plan = self.syn_ack(cx, &embryo, mss, capacity, repeats);
                 let dest = Dest {
                     wait: Wait::Queue,
                     ..dest_of(&ends, ttl, tos)
@@ -437,7 +438,10 @@ fn train(
     room: &crate::net::Room,
 ) -> (usize, usize, Option<TxError>) {
     let step = usize::from(plan.mss.max(1));
-    if plan.len <= step || room.offload.gso.is_some() {
+    // A device that cuts leaves CWR on the first segment only, as RFC 3168 wants it; as part of
+    // a counter (RFC 9768 §3.2.2) it belongs on all.
+    let cuts = room.offload.gso.is_some() && !plan.flags.contains(TcpFlags::CWR);
+    if plan.len <= step || cuts {
         let text = tx.peek(plan.offset, plan.len);
         return match put(out, dest, ends, plan, text, room, plan.len > step) {
             Ok(()) => (plan.len, plan.len.div_ceil(step).max(1), None),
@@ -473,6 +477,10 @@ fn put(
     room: &crate::net::Room,
     cut: bool,
 ) -> Result<(), TxError> {
+    let dest = Dest {
+        tos: dest.tos | plan.ecn & 3,
+        ..dest
+    };
     let header = header_of(ends, plan);
     let options = plan.options.as_slice();
     let head = Header::LEN + options.len();

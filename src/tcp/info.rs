@@ -119,6 +119,13 @@ pub struct TcpInfo {
     pub bytes_retrans: u64,
     /// Segments received out of order.
     pub rcv_ooopack: u32,
+    /// Is the feedback of ECN accurate (RFC 9768)?
+    pub accurate_ecn: bool,
+    /// Segments of ours that arrived with a congestion mark, as far as the peer told: exactly
+    /// with accurate feedback, else all that its echoes acknowledge.
+    pub delivered_ce: u32,
+    /// Packets received with a congestion mark, where the feedback is accurate.
+    pub received_ce: u32,
     /// The peer's window, octets.
     pub snd_wnd: u32,
     /// The window we offered and that is still open, octets.
@@ -192,6 +199,8 @@ impl<C: Congestion> Tcb<C> {
             (self.sack, TcpInfo::OPT_SACK),
             (self.scaling, TcpInfo::OPT_WSCALE),
             (self.early.succeeded(), TcpInfo::OPT_SYN_DATA),
+            (self.ecn.is_agreed(), TcpInfo::OPT_ECN),
+            (self.ecn.is_seen(), TcpInfo::OPT_ECN_SEEN),
         ];
         TcpInfo {
             congestion: self.cc.name(),
@@ -248,6 +257,9 @@ impl<C: Congestion> Tcb<C> {
                 .wrapping_add(rare.bytes_retrans),
             bytes_retrans: rare.bytes_retrans,
             rcv_ooopack: rare.rcv_ooopack,
+            accurate_ecn: self.ecn.is_accurate(),
+            delivered_ce: rare.delivered_ce,
+            received_ce: self.ecn.accurate.get().map_or(0, |a| a.received_ce()),
             snd_wnd: self.snd_wnd,
             rcv_wnd: self.rcv_wnd(),
             rehash: 0,

@@ -50,6 +50,9 @@ impl TcpInfo {
                 f.write_str(name)?;
             }
         }
+        if self.accurate_ecn {
+            f.write_str("accecn ")?;
+        }
         f.write_str(self.congestion)?;
         if self.has(Self::OPT_WSCALE) {
             write!(f, " wscale:{},{}", self.snd_wscale, self.rcv_wscale)?;
@@ -132,6 +135,8 @@ impl TcpInfo {
             write!(f, " retrans:{}/{}", self.retrans, self.total_retrans)?;
         }
         count(f, "lost", self.lost.into())?;
+        count(f, "delivered_ce", self.delivered_ce.into())?;
+        count(f, "received_ce", self.received_ce.into())?;
         count(f, "sacked", self.sacked.into())?;
         if self.reordering != 3 {
             count(f, "reordering", self.reordering.into())?;

@@ -10,6 +10,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use phy::Instant;
 
+use super::ecn::Agreed;
 use super::table::{Entry, Id, Table};
 use super::tcb::Peer;
 use crate::transport::Endpoint;
@@ -42,6 +43,8 @@ pub(super) struct Embryo {
     bits: u8,
     /// How often the SYN-ACK was repeated by the timer.
     repeats: u8,
+    /// What its SYNs agreed on about ECN.
+    pub ecn: Agreed,
 }
 
 const _: () = assert!(size_of::<Embryo>() <= 64);
@@ -86,6 +89,7 @@ impl Embryo {
             generation: parent.generation,
             bits,
             repeats: 0,
+            ecn: Agreed::NONE,
         }
     }
 

@@ -19,6 +19,7 @@
 //! | `egress` | shell | the way down: turns, plans to packets |
 //! | `fastopen` | both | text in SYNs (RFC 7413) |
 //! | `listen`, `cookie`, `timewait`, `table` | shell | connections that are no sockets |
+//! | `ecn`, `accecn` | core | explicit congestion notification (RFC 3168, 9768) |
 //! | the others | core | RFC 9293, 5681, 5961, 6298, 7323, 2018 |
 //!
 //! Invariants: a connection exists as a socket from the end of its handshake (or from its
@@ -27,6 +28,7 @@
 //! up by its 4-tuple, then by `(address, port)`, then by port: one probe for a connection,
 //! three at most. Nothing iterates over sockets.
 
+mod accecn;
 mod accept;
 pub mod ack;
 pub mod acks;
@@ -39,6 +41,7 @@ pub mod config;
 pub mod congestion;
 mod cookie;
 mod demux;
+pub mod ecn;
 mod egress;
 pub mod error;
 pub mod event;
@@ -81,6 +84,7 @@ pub mod window;
 pub use accept::OfferError;
 pub use config::Config;
 pub use congestion::{Algorithm, Congestion, Reno};
+pub use ecn::Ecn;
 pub use error::TcpError;
 pub use event::{Event, Observer};
 pub use fastopen::{Early, EarlyFailure, FastOpenKey, SynOffer};

@@ -6,6 +6,7 @@
 use super::ack::Owed;
 use super::config::Config;
 use super::congestion::{Congestion, Loss};
+use super::ecn;
 use super::error::TcpError;
 use super::rtt::Rtt;
 use super::segment::{Effects, Plan, Segment, timestamp};
@@ -108,6 +109,7 @@ impl<C: Congestion> Tcb<C> {
         self.snd_wl2 = segment.ack;
         self.heard_at = now;
         if !flags.ack() {
+            self.ecn_crossed(cfg, segment);
             // SYNs crossed (RFC 9293 §3.5, figure 8). Text in the SYN is not stored, so it is
             // not acknowledged and will come again.
             self.enter(now, State::SynReceived);
@@ -120,7 +122,11 @@ impl<C: Congestion> Tcb<C> {
             };
         }
         let echo = segment.options.timestamps.filter(|_| self.timestamps);
+        let marked = self.ecn_answered(cfg, segment);
         self.syn_acknowledged(cfg, now, segment, echo.map(|(_, echo)| echo), tx);
+        if marked {
+            self.accurate_syn_marked(now);
+        }
         self.ack.owed = Owed::Now;
         let mut effects = Effects {
             ready: true,
@@ -131,7 +137,9 @@ impl<C: Congestion> Tcb<C> {
             // Text or FIN came with the SYN: they are processed as in ESTABLISHED.
             let rest = Segment {
                 seq: segment.seq + 1,
-                flags: flags.without(TcpFlags::SYN),
+                // Its ECN flags and field were read as those of a SYN-ACK.
+                flags: flags.without(TcpFlags::SYN | ecn::BITS) | ecn::bits_of(self.ecn.usual),
+                ecn: ecn::NOT_ECT,
                 // Its window counts already, and was not scaled.
                 window: u16::try_from(self.snd_wnd >> self.snd_scale).unwrap_or(u16::MAX),
                 ..*segment
@@ -210,6 +218,7 @@ impl<C: Congestion> Tcb<C> {
         self.enter(now, State::Established);
         self.cc.restart(now, self.mss);
         self.select(now);
+        self.ecn_established();
         self.small_end = self.snd_una;
         self.flight_end = self.snd_una;
         self.stalled_at = now;
@@ -230,7 +239,7 @@ impl<C: Congestion> Tcb<C> {
         let ticks = timestamp(now, self.ts_offset);
         let (flags, ack, options) = if self.state == State::SynSent {
             let options = syn_options(cfg, self.adv_mss, self.rcv_scale, ticks);
-            (TcpFlags::SYN, SeqNum(0), options)
+            (TcpFlags::SYN | self.ecn_syn_flags(cfg), SeqNum(0), options)
         } else {
             let peer = Peer {
                 mss: self.peer_mss,
@@ -239,7 +248,8 @@ impl<C: Congestion> Tcb<C> {
                 timestamp: self.timestamps.then_some(self.ts_recent),
             };
             let options = syn_ack_options(&peer, self.adv_mss, self.rcv_scale, ticks);
-            (TcpFlags::SYN | TcpFlags::ACK, self.rcv_nxt, options)
+            let flags = TcpFlags::SYN | TcpFlags::ACK | self.ecn_syn_ack_flags(cfg);
+            (flags, self.rcv_nxt, options)
         };
         let early = self.early.is_pending();
         let free = if early { rx.window() } else { rx.capacity() };

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::config::Config;
 use super::congestion::Algorithm;
+use super::ecn::Ecn;
 use super::seldom::Seldom;
 
 /// Options of one socket; set by the setters of [`TcpSocket`](super::TcpSocket).
@@ -74,6 +75,8 @@ pub struct Options {
     /// Congestion control, where the type leaves a choice
     /// ([`Any`](super::congestion::Any)); `None` for the type's own (`TCP_CONGESTION`).
     pub congestion: Option<Algorithm>,
+    /// What it does about ECN; `None` for [`Config::ecn`]. Counts when a connection begins.
+    pub ecn: Option<Ecn>,
 }
 
 /// When an idle peer is probed, as socket2's value of this name: what is not set stays as it is.
@@ -176,6 +179,11 @@ impl Chosen {
             send_fixed: self.send_fixed,
             ..self.rest.get().copied().unwrap_or_default()
         }
+    }
+
+    /// What it does about ECN, if the application said.
+    pub fn ecn(&self) -> Option<Ecn> {
+        self.rest.get()?.ecn
     }
 
     #[inline]

@@ -8,10 +8,12 @@
 
 use phy::Instant;
 
+use super::accecn::first_option;
 use super::accept::{self, Listener};
 use super::config::Config;
 use super::congestion::Congestion;
 use super::demux::{Ends, refuse, reply};
+use super::ecn::Agreed;
 use super::fastopen::{Taken, with_cookie};
 use super::limits::Cookies;
 use super::listen::{Embryo, Parent};
@@ -52,13 +54,20 @@ pub(super) struct SynAck<'a> {
     pub window: u16,
     /// Our timestamp, offset included.
     pub clock: u32,
+    /// What it says about ECN.
+    pub ecn: Agreed,
+    /// It was not sent before: options that the path may not like are tried.
+    pub first: bool,
 }
 
 impl SynAck<'_> {
     pub fn plan(&self) -> Plan {
-        let flags = TcpFlags::SYN | TcpFlags::ACK;
+        let flags = TcpFlags::SYN | TcpFlags::ACK | self.ecn.syn_ack_flags();
         let ack = SeqNum(self.irs) + 1;
-        let options = syn_ack_options(self.offer, self.adv_mss, self.scale, self.clock);
+        let mut options = syn_ack_options(self.offer, self.adv_mss, self.scale, self.clock);
+        if self.ecn.is_accurate() && self.first {
+            options.accurate_ecn = Some(first_option());
+        }
         Plan {
             options: options.emit(),
             ..Plan::bare(SeqNum(self.iss), ack, flags, self.window)
@@ -169,6 +178,7 @@ impl<C: Congestion> Tcp<C> {
         let Some(socket) = set.get_mut(h) else { return };
         let (ttl, tos) = (socket.ttl, socket.tos);
         let adv_mss = limited(mss_of(answer.room()), &socket.options());
+        let wish = socket.options().ecn.unwrap_or(self.config.ecn);
         let Some(listener) = listener_of(socket) else {
             return;
         };
@@ -183,9 +193,11 @@ impl<C: Congestion> Tcp<C> {
             Cookies::Always => true,
         };
         let mut offer = Peer::of_syn(&self.config, &segment.options);
+        let mut ecn = Agreed::of_syn(wish, segment.flags, segment.ecn);
         if cookie && offer.timestamp.is_none() {
             // What the cookie cannot carry must not be agreed on (RFC 4987 §3.6).
             offer = cookie::offer(offer.mss, None);
+            ecn = if ecn.is_classic() { Agreed::NONE } else { ecn };
         }
         let irs = segment.seq.0;
         let offset = cx.secret.timestamp_offset(ends.local, ends.peer);
@@ -211,6 +223,7 @@ impl<C: Congestion> Tcp<C> {
                 snd_wnd: segment.window.into(),
                 rcv_wnd: 0,
                 rtt: None,
+                ecn,
             };
             let to = (h, handshake, option);
             match self.take_early::<S, T>(set, cx, answer, ends, segment, to) {
@@ -224,12 +237,14 @@ impl<C: Congestion> Tcp<C> {
         let iss = if cookie {
             self.cookies_until = cx.now + cookie::LIFETIME;
             cx.stats.tcp_cookies_sent = cx.stats.tcp_cookies_sent.wrapping_add(1);
-            clock = cookie::stamp(clock, &offer);
+            clock = cookie::stamp(clock, &offer, ecn.is_classic());
             cookie::make(&cx.secret, cx.now, ends.local, ends.peer, irs, offer.mss)
         } else {
             let timeout = self.config.rto_initial;
             let numbers = (fresh.0, irs);
-            let embryo = Embryo::new((ends.local, ends.peer), parent_of(h), numbers, &offer);
+            let flow = (ends.local, ends.peer);
+            let mut embryo = Embryo::new(flow, parent_of(h), numbers, &offer);
+            embryo.ecn = ecn;
             let hash = self.key.hash(&ends.flow());
             if !self.syns.insert(hash, cx.now, timeout, embryo) {
                 return cx.drop(Drop::Backlog);
@@ -245,6 +260,8 @@ impl<C: Congestion> Tcp<C> {
             scale: window::scale(&self.config),
             window: window::of_syn(capacity),
             clock: clock.wrapping_add(offset),
+            ecn,
+            first: true,
         }
         .plan();
         if let Taken::Cookie(cookie) = taken {
@@ -266,20 +283,30 @@ impl<C: Congestion> Tcp<C> {
         S: Stores<SocketOf<S, C>>,
         T: PacketTx,
     {
-        let Some(embryo) = self.syns.get(id).copied() else {
+        let Some(mut embryo) = self.syns.get(id).copied() else {
             return;
         };
         let flags = segment.flags;
         let expected = SeqNum(embryo.irs) + 1;
         // The SYN once more: so is its answer.
         if flags.syn() && !flags.ack() && !flags.rst() && segment.seq.0 == embryo.irs {
-            let may = self.syns.get_mut(id).is_some_and(Embryo::may_answer);
+            let Some(ecn) = embryo.ecn.again(flags, segment.ecn) else {
+                // Two kinds of ECN from one peer, who cannot know which is agreed on (RFC 9768
+                // §3.1.5).
+                self.forget::<S>(set, id);
+                return refuse(cx, answer, &ends, segment, Drop::BadSegment);
+            };
+            embryo.ecn = ecn;
+            let may = self.syns.get_mut(id).is_some_and(|entry| {
+                entry.ecn = ecn;
+                entry.may_answer()
+            });
             if may {
                 let parent = self.listener::<S>(set, ends.local);
                 let capacity = parent.map_or(0, |h| accept::capacity(set, h));
                 let options = parent.and_then(|h| set.get(h)).map(TcpSocket::options);
                 let mss = limited(mss_of(answer.room()), &options.unwrap_or_default());
-                let plan = self.syn_ack(cx, &embryo, mss, capacity);
+                let plan = self.syn_ack(cx, &embryo, mss, capacity, embryo.repeats());
                 let _ = reply(cx, answer, &ends, (None, 0), &plan);
             }
             return;
@@ -334,6 +361,7 @@ impl<C: Congestion> Tcp<C> {
             snd_wnd: scaled(segment.window, &offer),
             rcv_wnd: 0,
             rtt,
+            ecn: self.still(&embryo, embryo.repeats(), embryo.ecn.without_ect()),
         };
         if self.complete::<S, T>(set, cx, answer, ends, segment, (h, handshake)) {
             self.forget::<S>(set, id);
@@ -356,8 +384,31 @@ impl<C: Congestion> Tcp<C> {
         }
     }
 
-    /// The SYN-ACK of an unfinished handshake.
-    pub(super) fn syn_ack(&self, cx: &Cx, embryo: &Embryo, adv_mss: u16, capacity: usize) -> Plan {
+    /// What an unfinished handshake agreed on about ECN, or `fallen` once its SYN-ACK was
+    /// repeated so often that it went without (RFC 3168 §6.1.1.1, RFC 9768 §3.2.3.2.2).
+    fn still(&self, embryo: &Embryo, repeats: u8, fallen: Agreed) -> Agreed {
+        let tries = if embryo.ecn.is_accurate() {
+            self.config.accurate_ecn_syns
+        } else {
+            self.config.ecn_syns
+        };
+        if repeats < tries.max(1) {
+            embryo.ecn
+        } else {
+            fallen
+        }
+    }
+
+    /// The SYN-ACK of an unfinished handshake, after the timer repeated it so often, this time
+    /// included.
+    pub(super) fn syn_ack(
+        &self,
+        cx: &Cx,
+        embryo: &Embryo,
+        adv_mss: u16,
+        capacity: usize,
+        repeats: u8,
+    ) -> Plan {
         let offset = cx.secret.timestamp_offset(embryo.local(), embryo.peer());
         SynAck {
             iss: embryo.iss,
@@ -367,6 +418,8 @@ impl<C: Congestion> Tcp<C> {
             scale: window::scale(&self.config),
             window: window::of_syn(capacity),
             clock: timestamp(cx.now, offset),
+            ecn: self.still(embryo, repeats, Agreed::NONE),
+            first: false,
         }
         .plan()
     }
@@ -420,6 +473,9 @@ impl<C: Congestion> Tcp<C> {
             .filter(|_| self.config.timestamps)
             .map(|(value, echo)| (value, echo.wrapping_sub(ts_offset)));
         let offer = cookie::offer(mss, stamps);
+        let options = set.get(h).map(TcpSocket::options).unwrap_or_default();
+        let wish = options.ecn.unwrap_or(self.config.ecn);
+        let echo = stamps.map(|(_, echo)| echo);
         let handshake = Handshake {
             iss,
             irs,
@@ -430,6 +486,7 @@ impl<C: Congestion> Tcp<C> {
             snd_wnd: scaled(segment.window, &offer),
             rcv_wnd: 0,
             rtt: None,
+            ecn: cookie::ecn(wish, echo, segment.flags),
         };
         if self.complete::<S, T>(set, cx, answer, ends, segment, (h, handshake)) {
             cx.stats.tcp_cookies_accepted = cx.stats.tcp_cookies_accepted.wrapping_add(1);

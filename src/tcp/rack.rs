@@ -121,6 +121,7 @@ impl<C: Congestion> Tcb<C> {
             Tail::Again if ack.gt(end) => {
                 self.loss.tail = Tail::No;
                 self.cc.on_loss(now, Loss::Detected, self.max_flight);
+                self.ecn.reduced();
             }
             _ => {}
         }

@@ -31,4 +31,6 @@ pub(super) struct Rare {
     pub snd_up: SeqNum,
     /// The octet after the last urgent one that the peer sends.
     pub rcv_up: Option<SeqNum>,
+    /// Segments of ours that arrived with a congestion mark, as far as the peer told.
+    pub delivered_ce: u32,
 }

@@ -99,7 +99,7 @@ impl<C: Congestion> Tcb<C> {
         rx: &mut impl RecvBuf,
         tx: &mut impl SendBuf,
     ) -> Option<Effects> {
-        let plain = segment.flags.without(TcpFlags::PSH) == TcpFlags::ACK
+        let plain = self.ecn.is_usual(segment)
             && segment.seq == self.rcv_nxt
             && self.loss.mode == Mode::Open
             && self.loss.dup_acks == 0
@@ -131,6 +131,9 @@ impl<C: Congestion> Tcb<C> {
         };
         self.tell_received(now, segment);
         self.heard(cfg, now);
+        if self.ecn.is_accurate() {
+            self.accurate_predicted(now, segment);
+        }
         let mut effects = Effects::default();
         if advance > 0 {
             self.advance(cfg, now, segment.ack, echo, advance, tx);
@@ -164,6 +167,7 @@ impl<C: Congestion> Tcb<C> {
             // so the segment is trimmed to what follows it.
             seq += 1;
             flags = flags.without(TcpFlags::SYN);
+            self.ecn_crossed_answer(segment);
         }
         let len = (segment.payload.len() as u32)
             .wrapping_add(u32::from(flags.syn()))
@@ -193,7 +197,8 @@ impl<C: Congestion> Tcb<C> {
                 Effects::drop(Drop::OutOfWindow)
             } else if flags.syn() {
                 // RFC 5961 §4.2: whatever its sequence number.
-                self.challenge(cfg, now, rx, Drop::OutOfWindow)
+                let challenge = self.challenge(cfg, now, rx, Drop::OutOfWindow);
+                self.ecn_challenge(segment, challenge)
             } else {
                 self.unacceptable(cfg, now, seq, end, rx, Drop::OutOfWindow)
             };
@@ -210,7 +215,8 @@ impl<C: Congestion> Tcb<C> {
 
         // Fourth: SYN (RFC 5961 §4.2).
         if flags.syn() {
-            return self.challenge(cfg, now, rx, Drop::BadSegment);
+            let challenge = self.challenge(cfg, now, rx, Drop::BadSegment);
+            return self.ecn_challenge(segment, challenge);
         }
 
         // Fifth: ACK.
@@ -239,6 +245,8 @@ impl<C: Congestion> Tcb<C> {
         }
         self.tell_received(now, segment);
         self.heard(cfg, now);
+        self.ecn_arrived(segment);
+        self.ecn_echoed(now, segment);
         let before = (self.state, tx.queued());
         let echo = stamp.map(|(_, echo)| echo);
         self.acknowledge(cfg, now, segment, echo, tx);

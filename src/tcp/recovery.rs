@@ -261,6 +261,7 @@ impl<C: Congestion> Tcb<C> {
         let edge = self.lost_edge(threshold).max(self.loss.lost_to);
         self.tell_lost(now, self.snd_una, edge);
         self.cc.on_loss(now, Loss::Detected, self.pipe());
+        self.ecn.reduced();
         self.loss.mode = Mode::Fast;
         self.loss.recover = self.snd_nxt;
         self.loss.high_rxt = self.snd_una;
@@ -296,6 +297,7 @@ impl<C: Congestion> Tcb<C> {
         let edge = edge.max(first);
         self.tell_lost(now, self.snd_una, edge);
         self.cc.on_loss(now, Loss::Detected, flight);
+        self.ecn.reduced();
         self.loss.mode = Mode::Fast;
         if self.loss.tail != Tail::Armed {
             self.loss.tail = Tail::No;
@@ -320,6 +322,7 @@ impl<C: Congestion> Tcb<C> {
         };
         self.tell_lost(now, from, self.snd_nxt);
         self.cc.on_loss(now, loss, self.in_flight());
+        self.ecn.reduced();
         self.resend_all();
     }
 

@@ -67,6 +67,8 @@ pub struct Plan {
     pub len: usize,
     /// Octets of text of one segment of a train, not 0.
     pub mss: u16,
+    /// ECN field of the packets' IP headers, 0 to 3 (RFC 3168 §5).
+    pub ecn: u8,
 }
 
 impl Plan {
@@ -101,6 +103,7 @@ impl Plan {
             offset: 0,
             len: 0,
             mss: 1,
+            ecn: 0,
         }
     }
 }

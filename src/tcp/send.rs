@@ -61,6 +61,9 @@ impl<C: Congestion> Tcb<C> {
         if sends {
             self.fit(cfg, now, room);
         }
+        if self.ecn.shakes() {
+            return Some(self.ack_plan(now, rx));
+        }
         if sends && self.keeps_pace(now, &mut room, tx) {
             if let Some(lost) = self.next_lost() {
                 let plan = self.repeated(now, rx, tx, room, lost, false);
@@ -233,7 +236,9 @@ impl<C: Congestion> Tcb<C> {
         let options = self.segment_options(now).emit();
         let mss = self.text_room(options.len());
         let allowed = self.allowance();
-        let most = u32::try_from(room.gso).unwrap_or(u32::MAX).max(mss);
+        let confirms = self.ecn.confirms();
+        let most = if confirms { 0 } else { room.gso };
+        let most = u32::try_from(most).unwrap_or(u32::MAX).max(mss);
         let mut len = unsent.min(usable).min(allowed).min(most);
         let record = self.record_left(self.snd_nxt);
         let record = record.filter(|left| *left <= len && *left < unsent);
@@ -254,8 +259,13 @@ impl<C: Congestion> Tcb<C> {
         }
         let fin = fin && len == unsent;
         self.spend(now, Chrono::Busy);
-        let flags = self.text_flags(tx, self.snd_nxt, len, fin);
-        self.text_plan(rx, self.snd_nxt, len, flags, mss, options)
+        let mut flags = self.text_flags(tx, self.snd_nxt, len, fin);
+        let ecn = if len > 0 { self.ecn.mark() } else { 0 };
+        if confirms && len > 0 {
+            flags |= TcpFlags::CWR;
+        }
+        let plan = self.text_plan(rx, self.snd_nxt, len, flags, mss, options)?;
+        Some(Plan { ecn, ..plan })
     }
 
     /// May a train end in a segment that is not full? RFC 9293 §3.8.6.2.1 with Nagle's condition
@@ -297,7 +307,7 @@ impl<C: Congestion> Tcb<C> {
 
     /// Flags of a segment of `len` octets from `seq`.
     fn text_flags(&self, tx: &impl SendBuf, seq: SeqNum, len: u32, fin: bool) -> TcpFlags {
-        let mut flags = TcpFlags::ACK;
+        let mut flags = TcpFlags::ACK | self.ecn.flags();
         if len > 0 && self.pushes(tx, seq, seq + len) {
             flags |= TcpFlags::PSH;
         }
@@ -338,6 +348,7 @@ impl<C: Congestion> Tcb<C> {
             self.acknowledged_peer(plan);
         }
         if plan.flags.syn() {
+            self.ecn.syn_sent(plan.flags);
             return self.syn_sent(cfg, now, plan);
         }
         let len = plan.seq_len();
@@ -387,6 +398,7 @@ impl<C: Congestion> Tcb<C> {
             self.ack.quick = self.ack.quick.saturating_sub(1);
         }
         self.ack.owed = Owed::No;
+        self.ecn.sent(plan);
         self.timers.clear(Timer::Ack);
         self.ack.last_sent = plan.ack;
         self.reassembly.duplicate = Default::default();

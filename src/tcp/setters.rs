@@ -8,6 +8,7 @@
 use core::time::Duration;
 
 use super::congestion::Algorithm;
+use super::ecn::Ecn;
 use super::options::{Options, TcpKeepalive};
 use super::socket::{Role, TcpSocket, Wants};
 
@@ -200,6 +201,18 @@ impl<R, T, C> TcpSocket<R, T, C> {
     /// See [`set_tcp_congestion`](Self::set_tcp_congestion).
     pub fn tcp_congestion(&self) -> Option<Algorithm> {
         self.options().congestion
+    }
+
+    /// What it does about explicit congestion notification, as a connection to come or as a
+    /// listener; `None` for [`Config::ecn`](super::Config::ecn), as Linux's sysctl `tcp_ecn` for
+    /// all. A connection that is under way goes on as it began.
+    pub fn set_tcp_ecn(&mut self, ecn: Option<Ecn>) {
+        self.change(|o| o.ecn = ecn);
+    }
+
+    /// See [`set_tcp_ecn`](Self::set_tcp_ecn).
+    pub fn tcp_ecn(&self) -> Option<Ecn> {
+        self.options().ecn
     }
 
     /// Time to live of its packets, 1 to 255; `None` for the default of 64.

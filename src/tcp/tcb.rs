@@ -12,6 +12,7 @@ use super::autotune::Measure;
 use super::chrono::Stopwatch;
 use super::config::Config;
 use super::congestion::Congestion;
+use super::ecn::{Agreed, EcnState};
 use super::error::TcpError;
 use super::fastopen::Early;
 use super::memory::Level;
@@ -134,6 +135,8 @@ pub struct Handshake {
     pub rcv_wnd: u32,
     /// Time from SYN-ACK to its acknowledgment, unless the SYN-ACK was repeated.
     pub rtt: Option<Duration>,
+    /// What was agreed on about ECN.
+    pub ecn: Agreed,
 }
 
 /// The control block; `C` is its congestion control.
@@ -216,6 +219,8 @@ pub struct Tcb<C> {
     pub(super) level: Level,
     /// What the growth of the receive buffer is judged by; absent while little comes.
     pub(super) tuning: Seldom<Measure>,
+    // Congestion marks.
+    pub(super) ecn: EcnState,
 
     pub(super) ack: Acking,
     pub(super) rtt: Rtt,
@@ -307,6 +312,7 @@ impl<C: Congestion> Tcb<C> {
         // Any segment of the peer from now on may update the window.
         tcb.snd_wl1 = handshake.irs;
         tcb.snd_wl2 = handshake.iss;
+        tcb.ecn.agree(handshake.ecn);
         tcb.establish(cfg, now);
         tcb
     }
@@ -392,6 +398,7 @@ impl<C: Congestion> Tcb<C> {
             rcv_ssthresh: 0,
             level: Level::default(),
             tuning: Seldom::default(),
+            ecn: EcnState::default(),
             ack: Acking::default(),
             rtt: Rtt::default(),
             loss: Recovery::default(),

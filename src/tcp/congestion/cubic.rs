@@ -352,7 +352,9 @@ impl<S: SlowStart> Congestion for Cubic<S> {
         self.paused = false;
         self.credit = 0;
         match loss {
-            Loss::Detected | Loss::Ecn => self.window = self.threshold,
+            Loss::Detected => self.window = self.threshold,
+            // A mark never widens it, as the least threshold might (RFC 3168 §6.1.2).
+            Loss::Ecn => self.window = self.window.min(self.threshold),
             Loss::Timeout | Loss::Repeated => {
                 // RFC 9438 §4.8: the curve begins at its plateau where slow start ends.
                 self.window = self.mss();

@@ -87,7 +87,9 @@ impl Congestion for Reno {
         }
         self.credit = 0;
         self.window = match loss {
-            Loss::Detected | Loss::Ecn => self.threshold,
+            Loss::Detected => self.threshold,
+            // A mark never widens it, as the least threshold might (RFC 3168 §6.1.2).
+            Loss::Ecn => self.threshold.min(self.window),
             // The loss window (RFC 5681 §3.1).
             Loss::Timeout | Loss::Repeated => self.mss(),
         };

@@ -178,6 +178,7 @@ fn reset_by_the_peer() {
             snd_wnd: 60_000,
             rcv_wnd: u32::from(window::of_syn(rx.capacity())),
             rtt: None,
+            ecn: ecn::Agreed::NONE,
         };
         Tcb::accepted(cfg, Instant::ZERO, &handshake)
     });

@@ -34,8 +34,9 @@ use std::vec::Vec;
 
 use crate::net::ErrorKind;
 use crate::socket::{RecvBuf, SendBuf};
+use crate::tcp::ecn::Agreed;
 use crate::tcp::*;
-use crate::wire::{SackBlocks, TcpFlags, TcpOption, TcpOptionIter, TcpOptions};
+use crate::wire::{AccEcn, SackBlocks, TcpFlags, TcpOption, TcpOptionIter, TcpOptions};
 use phy::Instant;
 
 /// Our initial sequence number: wraps within the first text.
@@ -228,6 +229,7 @@ impl Harness {
             snd_wnd: 65535,
             rcv_wnd: u32::from(window::of_syn(quiet.rx.capacity())),
             rtt: None,
+            ecn: Agreed::NONE,
         };
         let text: Vec<u8> = (0..len).map(octet).collect();
         quiet.tcb = Tcb::accepted_early(&cfg, now, &handshake, &text, &mut quiet.rx);
@@ -239,6 +241,11 @@ impl Harness {
     /// In ESTABLISHED, accepted, with a round-trip time of 100 ms. Options of the peer's SYN:
     /// `mss`, and `wscale 7`, `sackOK`, `TS` where the configuration has them.
     pub fn accepted(cfg: Config, mss: u16) -> Self {
+        Self::accepted_with(cfg, mss, Agreed::NONE)
+    }
+
+    /// The same with what the SYNs agreed on about ECN.
+    pub fn accepted_with(cfg: Config, mss: u16, ecn: Agreed) -> Self {
         let now = Instant::ZERO;
         let rx = Rx::new(cfg.receive_buffer);
         let options = TcpOptions {
@@ -259,6 +266,7 @@ impl Harness {
             snd_wnd: 65536,
             rcv_wnd: u32::from(window::of_syn(rx.capacity())),
             rtt: Some(Duration::from_millis(100)),
+            ecn,
         };
         let tcb = Tcb::accepted(&cfg, now, &handshake);
         let room = Room { mss: 1460, gso: 0 };
@@ -511,6 +519,7 @@ impl Harness {
         if plan.flags.urg() {
             let _ = write!(text, " urg {}", plan.urgent);
         }
+        text.push_str(["", " ect1", " ect0", " ce"][usize::from(plan.ecn)]);
         if !plan.options.is_empty() {
             let _ = write!(text, " <{}>", options_text(plan.options.as_slice()));
         }
@@ -563,6 +572,7 @@ fn options_text(octets: &[u8]) -> String {
                 }
                 text
             }
+            TcpOption::AccEcn(counts) => counts.to_string(),
             other => std::format!("{other:?}"),
         });
     }
@@ -580,6 +590,9 @@ fn parse(words: &[&str]) -> (Segment<'static>, Vec<u8>) {
             'P' => TcpFlags::PSH,
             '.' => TcpFlags::ACK,
             'U' => TcpFlags::URG,
+            'E' => TcpFlags::ECE,
+            'W' => TcpFlags::CWR,
+            'e' => TcpFlags::AE,
             '-' => TcpFlags::NONE,
             other => panic!("unknown flag {other}"),
         };
@@ -605,6 +618,9 @@ fn parse(words: &[&str]) -> (Segment<'static>, Vec<u8>) {
                 segment.ack = SeqNum(ISS.0.wrapping_add(n as u32));
             }
             "urg" => segment.urgent = rest.next().expect("a number").parse().expect("a number"),
+            "ect1" => segment.ecn = 1,
+            "ect0" => segment.ecn = 2,
+            "ce" => segment.ecn = 3,
             "win" => segment.window = rest.next().expect("a number").parse().expect("a number"),
             _ => {
                 let mut text = word.to_string();
@@ -646,6 +662,10 @@ fn parse_options(text: &str) -> TcpOptions {
                     assert!(blocks.push(edge(lo), edge(hi)), "four blocks at most");
                 }
                 options.sack = blocks;
+            }
+            "accecn0" | "accecn1" => {
+                let counts: Vec<u32> = (1..words.len()).map(number).collect();
+                options.accurate_ecn = Some(AccEcn::new(words[0] == "accecn1", &counts));
             }
             "nop" => {}
             other => panic!("unknown option {other}"),

@@ -2,6 +2,7 @@
 
 mod attack;
 mod close;
+mod ecn;
 mod events;
 mod fastopen;
 mod harness;
@@ -10,6 +11,7 @@ mod nagle;
 mod open;
 mod pair;
 mod persist;
+mod profile_ecn;
 mod profile_sockets;
 mod psh;
 mod transfer;
