@@ -33,7 +33,9 @@ fn object(local: SocketAddr, peer: SocketAddr, info: &TcpInfo) -> String {
         "rttvar_us": us(info.rttvar), "min_rtt_us": info.min_rtt.map(us),
         "bytes_acked": info.bytes_acked, "bytes_received": info.bytes_received,
         "segs_out": info.segs_out, "segs_in": info.segs_in, "retransmits": info.total_retrans,
-        "delivery_rate": info.delivery_rate, "pacing_rate": info.pacing_rate,
+        "ecn": info.has(TcpInfo::OPT_ECN), "ecn_seen": info.has(TcpInfo::OPT_ECN_SEEN),
+        "accurate_ecn": info.accurate_ecn, "delivered_ce": info.delivered_ce,
+        "received_ce": info.received_ce, "delivery_rate": info.delivery_rate, "pacing_rate": info.pacing_rate,
     })
     .to_string()
 }

@@ -11,7 +11,7 @@ use netstrata::host::Pattern;
 use netstrata::phy::{Instant, Watch};
 use netstrata::socket::Handle;
 use netstrata::socket::SocketSet;
-use netstrata::tcp::{Algorithm, State, TcpError};
+use netstrata::tcp::{Algorithm, Ecn, State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
@@ -86,6 +86,10 @@ pub struct Args {
     /// Congestion control of what is sent
     #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
     cc: Algorithm,
+
+    /// Explicit congestion notification
+    #[arg(long, value_name = "off|answer|offer|accurate", default_value_t)]
+    ecn: Ecn,
 
     /// Print each connection's numbers when it ends, as `ss -ti` does
     #[arg(long)]
@@ -193,6 +197,7 @@ impl Client<'_> {
             socket.set_nodelay(self.args.nodelay);
             socket.set_fastopen_connect(self.args.fastopen);
             socket.set_tcp_congestion(Some(self.args.cc));
+            socket.set_tcp_ecn(Some(self.args.ecn));
             let handle = session
                 .host
                 .open(socket)

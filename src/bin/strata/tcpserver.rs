@@ -10,7 +10,7 @@ use std::time::Duration;
 use netstrata::host::{CABLE_NEAR, Pattern, Phy, pump};
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, SocketSet};
-use netstrata::tcp::{Algorithm, Shutdown, State, TcpError};
+use netstrata::tcp::{Algorithm, Ecn, Shutdown, State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
@@ -72,6 +72,10 @@ pub struct Args {
     /// Congestion control of what is sent
     #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
     cc: Algorithm,
+
+    /// Explicit congestion notification
+    #[arg(long, value_name = "off|answer|offer|accurate", default_value_t)]
+    ecn: Ecn,
 
     /// Print each connection's numbers when it ends, as `ss -ti` does
     #[arg(long)]
@@ -147,6 +151,7 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         session.host.transports().2.config_mut().fastopen_server = true;
         listener.set_fastopen(u16::try_from(args.backlog).unwrap_or(u16::MAX));
     }
+    listener.set_tcp_ecn(Some(args.ecn));
     let listener = session
         .host
         .open(listener)
