@@ -155,3 +155,31 @@ fn a_bare_syn() {
     connect_with(&mut script, None);
     snapshot!("tcp__bare_syn", script.transcript());
 }
+
+/// At an MTU of 1500 the MSS is 1460; a SYN of ours and a SYN-ACK say so with a window of 65535.
+#[test]
+fn profile_mss_at_mtu_1500() {
+    let (mut script, _) = connecting();
+    let (mut other, _) = listening(4);
+    other.play(
+        "< S 0:0 win 65535 <mss 1460,sackOK,TS 1 ecr 0,nop,wscale 7>
+        < port 5001 S 0:0 win 65535 <mss 1460,nop,nop,sackOK>",
+    );
+    let text = script.transcript().to_string() + "\n" + other.transcript();
+    snapshot!("tcp__profile_mss", text);
+    script.play("< S. 0:0 ack 1 win 65535 <mss 1460>");
+}
+
+/// Segments for no socket: `R` from where they acknowledge, or `R.` for what they hold.
+#[test]
+fn profile_no_socket() {
+    let mut script = host();
+    script.play(
+        "< . 1:1 ack 700 win 512
+        < S 0:0 win 512
+        < F. 9:10 ack 5 win 512
+        < FP 9:20 win 512
+        < R 9:9 win 0",
+    );
+    snapshot!("tcp__profile_no_socket", script.transcript());
+}

@@ -70,6 +70,35 @@ fn blind_data() {
     snapshot!("attack_data", text);
 }
 
+/// RFC 5961 §3 and §4 in every state that has a connection: a RST in the window but not at its
+/// edge, and any SYN, are challenged; a RST at the edge counts.
+#[test]
+fn every_state_challenges() {
+    let states = [
+        ("shutdown", "FIN-WAIT-1"),
+        ("shutdown\n < . 1:1 ack 2 win 512", "FIN-WAIT-2"),
+        ("< F. 1:1 ack 1 win 512", "CLOSE-WAIT"),
+        ("shutdown\n < F. 1:1 ack 1 win 512", "CLOSING"),
+        ("< F. 1:1 ack 1 win 512\n shutdown", "LAST-ACK"),
+    ];
+    for (way, name) in states {
+        let mut h = Harness::accepted(plain(), 1000);
+        h.play(way);
+        assert_eq!(h.tcb.state().as_str(), name);
+        let edge = h.tcb.rcv_nxt.since(IRS);
+        let challenge = std::format!(" ack {edge} win ");
+        let before = h.play("").len();
+        let inside = edge + 1;
+        let told = h.play(&std::format!(
+            "< R {inside}:{inside} win 0\n < S {edge}:{edge} win 9\n < S 0:0 win 9"
+        ));
+        assert_eq!(told[before..].matches(&challenge).count(), 3, "{told}");
+        assert_eq!(h.tcb.state().as_str(), name);
+        h.play(&std::format!("< R {edge}:{edge} win 0"));
+        assert_eq!(h.tcb.state(), State::Closed, "{name}");
+    }
+}
+
 /// RFC 5961 §7: ten challenges in five seconds, for this connection alone.
 #[test]
 fn challenges_are_limited() {

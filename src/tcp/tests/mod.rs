@@ -12,8 +12,10 @@ mod open;
 mod pair;
 mod persist;
 mod profile_ecn;
+mod profile_handshake;
 mod profile_sockets;
 mod psh;
+mod timestamps;
 mod transfer;
 mod urgent;
 
