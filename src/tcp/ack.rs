@@ -55,8 +55,11 @@ impl<C: Congestion> Tcb<C> {
             self.advance(cfg, now, segment.ack, echo, told, tx);
         }
         // RFC 9293 §3.10.7.4: SND.WL1 and SND.WL2 keep old segments from updating the window.
+        // What acknowledges more is not old, whatever its text is: with the old window on a new
+        // left edge, the right one would lie where it never was offered.
         if segment.ack.ge(self.snd_una)
-            && (self.snd_wl1.lt(segment.seq)
+            && (advance > 0
+                || self.snd_wl1.lt(segment.seq)
                 || self.snd_wl1 == segment.seq && self.snd_wl2.le(segment.ack))
         {
             self.take_window(segment);

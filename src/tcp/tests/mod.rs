@@ -8,6 +8,7 @@ mod fastopen;
 mod harness;
 mod loss;
 mod nagle;
+mod model;
 mod open;
 mod pair;
 mod persist;
