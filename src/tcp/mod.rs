@@ -46,6 +46,7 @@ mod egress;
 pub mod error;
 pub mod event;
 pub mod fastopen;
+mod idle;
 pub mod info;
 mod info_text;
 #[cfg(feature = "std")]

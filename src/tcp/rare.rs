@@ -25,6 +25,8 @@ pub(super) struct Rare {
     pub window_limited: u32,
     /// Milliseconds that the send buffer held the application up.
     pub buffer_limited: u32,
+    /// When the congestion window was last used or reduced, milliseconds modulo 2^32.
+    pub window_used_at: u32,
     /// Ends of records.
     pub records: Ends,
     /// The octet after the last urgent one that we send; counts while `Tcb::urgent` says so.

@@ -232,6 +232,9 @@ impl<C: Congestion> Tcb<C> {
                 return None;
             }
         }
+        if sent == 0 && cfg.slow_start_after_idle {
+            self.restart_after_idle(cfg, now);
+        }
         let usable = self.snd_wnd.saturating_sub(sent);
         let options = self.segment_options(now).emit();
         let mss = self.text_room(options.len());
@@ -389,6 +392,9 @@ impl<C: Congestion> Tcb<C> {
             self.arm_probe(cfg, now);
         }
         self.note_flight(now, len);
+        if cfg.slow_start_after_idle {
+            self.validate_window(cfg, now);
+        }
     }
 
     /// An acknowledgment left with `plan`.

@@ -178,6 +178,10 @@ impl Congestion for Any {
         each!(self, cc => cc.on_undo());
     }
 
+    fn on_unused(&mut self, window: u32) {
+        each!(self, cc => cc.on_unused(window));
+    }
+
     fn on_mtu(&mut self, mss: u16) {
         each!(self, cc => cc.on_mtu(mss));
     }

@@ -381,6 +381,13 @@ impl<S: SlowStart> Congestion for Cubic<S> {
         self.in_epoch = false;
     }
 
+    fn on_unused(&mut self, window: u32) {
+        self.threshold = self.threshold.max(self.window / 4 * 3);
+        self.window = window.max(self.mss()).min(self.window);
+        self.resumed = false;
+        self.in_epoch = false;
+    }
+
     fn on_mtu(&mut self, mss: u16) {
         let (old, new) = (self.mss, mss.max(1));
         self.window = rescaled(self.window, old, new);

@@ -47,7 +47,7 @@ use core::time::Duration;
 use phy::Instant;
 
 /// Segments of the initial window (RFC 6928 §2).
-const INITIAL: u32 = 10;
+pub(super) const INITIAL: u32 = 10;
 /// The initial threshold: "arbitrarily high" (RFC 5681 §3.1).
 const UNLIMITED: u32 = 0x7fff_ffff;
 /// No window outgrows what sequence numbers can tell apart (RFC 7323 §2.2).
@@ -198,6 +198,12 @@ pub trait Congestion: Debug + Clone {
     }
     /// The last loss turned out to be none.
     fn on_undo(&mut self) {}
+    /// The window was not used for so long that it says nothing of the path any more: it is to
+    /// be `window` octets, and slow start to go up to three quarters of what it was (RFC 7661
+    /// §4.4). Only where the stack's configuration asks for it.
+    fn on_unused(&mut self, window: u32) {
+        let _ = window;
+    }
     /// Segments are of up to `mss` octets from now on.
     fn on_mtu(&mut self, mss: u16);
     /// Is [`Congestion::on_event`] to be called? Events are not even made where the answer is a

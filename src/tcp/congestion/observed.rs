@@ -141,6 +141,10 @@ impl<C: Congestion, O: Observer> Congestion for Observed<C, O> {
         self.control.on_undo();
     }
 
+    fn on_unused(&mut self, window: u32) {
+        self.control.on_unused(window);
+    }
+
     fn on_mtu(&mut self, mss: u16) {
         self.control.on_mtu(mss);
     }

@@ -95,6 +95,12 @@ impl Congestion for Reno {
         };
     }
 
+    fn on_unused(&mut self, window: u32) {
+        self.threshold = self.threshold.max(self.window / 4 * 3);
+        self.window = window.max(self.mss()).min(self.window);
+        self.credit = 0;
+    }
+
     fn on_mtu(&mut self, mss: u16) {
         self.window = rescaled(self.window, self.mss, mss);
         self.mss = mss.max(1);

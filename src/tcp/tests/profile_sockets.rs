@@ -5,7 +5,7 @@ extern crate std;
 
 use super::harness::Harness;
 use super::snapshot;
-use crate::tcp::Config;
+use crate::tcp::{Config, Congestion};
 
 fn accepted() -> Harness {
     let cfg = Config {
@@ -116,6 +116,72 @@ fn profile_notsent_lowat() {
     // Unlimited, only the buffer bounds what is taken.
     let h = accepted();
     assert_eq!(h.tcb.admits(&h.tx), usize::MAX);
+}
+
+/// "Idle restart (when enabled): cwnd back towards 10, by halving per RTO"; off, it stays.
+#[test]
+fn profile_idle_restart() {
+    let script = "write 10000
+        < . 1:1 ack 10001 win 1024
+        write 20000
+        < . 1:1 ack 30001 win 1024
+        write 40000
+        < . 1:1 ack 70001 win 1024
+        # 80 segments; not yet idle for an RTO
+        info
+        +250ms
+        write 1000
+        info
+        < . 1:1 ack 71001 win 1024
+        # two RTOs
+        +650ms
+        write 1000
+        info
+        < . 1:1 ack 72001 win 1024
+        # very many
+        +100s
+        write 1000
+        info";
+    let mut texts = std::vec::Vec::new();
+    for slow_start_after_idle in [true, false] {
+        let cfg = Config {
+            timestamps: false,
+            slow_start_after_idle,
+            ..Config::default()
+        };
+        let text = Harness::accepted(cfg, 1000).play(script);
+        let told = text.lines().filter(|line| line.contains("cwnd"));
+        texts.extend(told.map(std::string::ToString::to_string));
+        texts.push(std::string::String::new());
+    }
+    snapshot!("profile_idle_restart", texts.join("\n"));
+}
+
+/// RFC 7661 §4.4, as Linux: a window of which little is used comes down half way for each RTO.
+#[test]
+fn window_validation() {
+    let cfg = Config {
+        timestamps: false,
+        slow_start_after_idle: true,
+        ..Config::default()
+    };
+    let mut h = Harness::accepted(cfg, 1000);
+    h.play(
+        "write 10000
+        < . 1:1 ack 10001 win 1024
+        write 20000
+        < . 1:1 ack 30001 win 1024
+        write 40000
+        < . 1:1 ack 70001 win 1024",
+    );
+    let mut windows = std::vec::Vec::new();
+    for n in 0..10 {
+        h.play("write 1000\n+200ms");
+        h.play(&std::format!("< . 1:1 ack {} win 1024", 71_001 + n * 1000));
+        windows.push(h.tcb.cc.window() / 1000);
+    }
+    // With acknowledgments after 200 ms, RTOs come to pass 400 ms.
+    assert_eq!(windows, [80, 80, 80, 80, 45, 45, 45, 27, 27, 18]);
 }
 
 /// "Device refuses frames: retry every 500 ms, counts as a probe without backoff".
