@@ -80,7 +80,8 @@ fn send<C: Congestion>() -> Result<(f64, Log), Trouble> {
     let mut now = Instant::ZERO;
     while got < SIZE && now < Instant::from_secs(60) {
         now += Duration::from_micros(100);
-        (a.poll(now), b.poll(now));
+        a.poll(now);
+        b.poll(now);
         left -= a
             .socket(client)
             .with(|s| pump::generate(s, &mut pattern, left))?;

@@ -73,14 +73,15 @@ enum Command {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(argv::rewrite(std::env::args_os())) {
         Ok(cli) => cli,
-        Err(e) if e.kind() == ErrorKind::ValueValidation => {
-            eprintln!("strata: {}", one_line(&e));
-            return ExitCode::from(2);
-        }
-        Err(e) => {
-            // Help asked for is no error. Whether anybody still reads makes no difference.
+        // Help asked for is no error, and help is all that nothing can be answered with. Whether
+        // anybody still reads makes no difference.
+        Err(e) if is_help(&e) => {
             let _ = e.print();
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+        Err(e) => {
+            note!("strata: {}", one_line(&e));
+            return ExitCode::from(2);
         }
     };
     let (name, result) = run(&cli.global, cli.command);
@@ -93,21 +94,33 @@ fn main() -> ExitCode {
     })
 }
 
-/// A value that is none, in one line: what was wrong, what was expected, and where to look.
+/// Is it help, or the version, that is to be printed?
+fn is_help(error: &clap::Error) -> bool {
+    let none = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    !error.use_stderr() || error.kind() == none
+}
+
+/// What is wrong with the arguments, in one line, and where to look.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let first = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("error: ");
+    let before = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");
+    let mut line = String::new();
+    for part in text.lines().take_while(before).map(str::trim) {
+        let part = part.trim_start_matches("error: ");
+        match part.strip_prefix("tip: ") {
+            _ if part.is_empty() => {}
+            Some(tip) => line.push_str(&format!("; {tip}")),
+            None if line.is_empty() => line.push_str(part),
+            None => line.push_str(&format!(" {part}")),
+        }
+    }
     let other = match error.get(ContextKind::InvalidArg).map(ToString::to_string) {
         Some(arg) if arg.starts_with("--addr") || arg.starts_with("--phy") => {
             "or use --phy cable, which has an address of its own"
         }
         _ => "or see --help",
     };
-    format!("{first}; {other}")
+    format!("{line}; {other}")
 }
 
 /// Runs a command; its name goes in front of its errors.

@@ -1,21 +1,23 @@
 //! `strata tcpclient`: connections to a server, and octets through them that are checked.
 
-use std::io::{self, IsTerminal, Write};
+mod report;
+
+use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use netstrata::host::Pattern;
 use netstrata::phy::{Instant, Watch};
 use netstrata::socket::Handle;
 use netstrata::socket::SocketSet;
-use netstrata::tcp::{Algorithm, Ecn, State, TcpError};
+use netstrata::tcp::{Algorithm, Ecn, State};
 
 use crate::errors::CliError;
 use crate::global::Global;
-use crate::session::{Rate, Session, passed};
+use crate::session::{Session, passed};
 use crate::trace::{self, Connection};
 use crate::transfer::{Bad, Input, Output, Transfer, Trouble};
 use crate::units;
@@ -23,6 +25,12 @@ use crate::{stats, stop};
 
 /// How long connections may take to end in order after Ctrl-C, or after the last octet.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How often a log is told how far it got.
+const NEWS: Duration = Duration::from_secs(10);
+
+/// How often the numbers below the bar change.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Sends to a TCP server and takes what comes back.
 ///
@@ -95,6 +103,10 @@ pub struct Args {
     #[arg(long)]
     stats: bool,
 
+    /// With --stats, print them every so often as well, such as 1s; 10ms at least
+    #[arg(long, value_name = "TIME", requires = "stats", value_parser = units::pause)]
+    interval: Option<Duration>,
+
     /// Write what happens to each connection to this file, as JSON lines for `strata plot`
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -116,6 +128,9 @@ struct Client<'a> {
     to: SocketAddr,
     connections: Vec<One>,
     bar: ProgressBar,
+    every: stats::Every,
+    /// Octets that are to move, and when to say how far it got where there is no bar.
+    news: (u64, stats::Every),
     begin: Instant,
     end: Instant,
     failed: usize,
@@ -149,6 +164,8 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         to,
         connections: Vec::new(),
         bar: ProgressBar::hidden(),
+        every: stats::Every::new(args.interval, session.now()),
+        news: (0, stats::Every::new(None, session.now())),
         begin: session.now(),
         end: session.now(),
         failed: 0,
@@ -210,14 +227,15 @@ impl Client<'_> {
                 stats: None,
             });
         }
+        if let (Some(total), false, false) = (total, self.json, io::stderr().is_terminal()) {
+            self.news = (total, stats::Every::new(Some(NEWS), session.now()));
+        }
         // A bar is for people, and only where nothing else is written to their screen.
         let writes = self.output_to_stdout() && io::stdout().is_terminal();
         if let (Some(total), false, true) = (total, writes, io::stderr().is_terminal()) {
-            self.bar = ProgressBar::new(total);
-            let style =
-                "{bar:40} {percent:>3}%  {bytes}/{total_bytes}  {binary_bytes_per_sec}  ETA {eta}";
-            if let Ok(style) = ProgressStyle::with_template(style) {
-                self.bar.set_style(style);
+            self.bar = report::bar(total, self.args.stats);
+            if self.args.stats && self.args.interval.is_none() {
+                self.every = stats::Every::new(Some(LOOK), session.now());
             }
         }
         Ok(())
@@ -267,7 +285,8 @@ impl Client<'_> {
             {
                 moved |= self.serve(session, 0)?;
             }
-            self.show();
+            self.show(session.now());
+            self.tell(session)?;
             if self.connections.iter().all(|one| one.done) {
                 return Ok(());
             }
@@ -296,6 +315,7 @@ impl Client<'_> {
                 return Ok(());
             }
             let until = if moved { Some(session.now()) } else { stopping };
+            let until = self.news.1.or(self.every.or(until));
             let stdin = self.connections.first().and_then(|one| {
                 let one = (!one.transfer.fed).then_some(&one.transfer.input)?;
                 one.watch()
@@ -370,9 +390,7 @@ impl Client<'_> {
         }
         Ok(moved)
     }
-}
 
-impl Client<'_> {
     /// Lets closed connections end in order.
     fn linger(&mut self, session: &mut Session) -> Result<(), CliError> {
         let until = session.now() + GRACE;
@@ -380,114 +398,5 @@ impl Client<'_> {
             session.turn(Some(until), &[])?;
         }
         Ok(())
-    }
-
-    fn show(&self) {
-        if !self.bar.is_hidden() {
-            // What came back counts; where nothing comes back, what was sent.
-            let sum =
-                |f: fn(&Transfer) -> u64| self.connections.iter().map(|c| f(&c.transfer)).sum();
-            let at = if self.args.source {
-                sum(|t| t.sent)
-            } else {
-                sum(|t| t.received)
-            };
-            self.bar.set_position(at);
-        }
-    }
-
-    fn hint(&self, trouble: &Trouble) -> String {
-        match trouble {
-            Trouble::Connection(TcpError::Refused) => {
-                format!(
-                    "; nobody listens on port {} there: start `tcpserver`, or pick another --port",
-                    self.to.port()
-                )
-            }
-            Trouble::Connection(TcpError::HostUnreachable | TcpError::TimedOut) => {
-                "; check the address, and --addr and --gateway of ours".into()
-            }
-            Trouble::Output(Bad::Differs(_)) => {
-                "; if that server does not echo, give --source, or --output FILE".into()
-            }
-            _ => String::new(),
-        }
-    }
-
-    fn summary(&self, _session: &Session) -> Result<ExitCode, CliError> {
-        self.bar.finish_and_clear();
-        let all = self.connections.iter().map(|one| &one.transfer);
-        let (mut sent, mut received, mut verified) = (0, 0, true);
-        for transfer in all {
-            sent += transfer.sent;
-            received += transfer.received;
-            let whole = self.args.sink || transfer.sent == transfer.received;
-            verified &= transfer.output.verifies() && transfer.fed && transfer.ended && whole;
-        }
-        let time = self.end.saturating_since(self.begin);
-        let short = self.connections.iter().any(|one| {
-            let transfer = &one.transfer;
-            let wanted = transfer.limit.unwrap_or(transfer.sent);
-            transfer.output.verifies() && transfer.ended && transfer.received < wanted
-        });
-        let broken = self.failed > 0 || short || stop::asked();
-        if self.failed == self.connections.len() && sent + received == 0 && !self.json {
-            return Ok(ExitCode::from(1)); // all was said
-        }
-        let line = if self.json {
-            serde_json::json!({
-                "event": "summary", "destination": self.to.to_string(),
-                "connections": self.connections.len(), "failed": self.failed, "sent": sent,
-                "received": received, "verified": verified && !broken,
-                "seconds": time.as_micros() as f64 / 1e6,
-                "bits_per_second": Rate::new(sent.max(received), time).bits(),
-            })
-            .to_string()
-        } else {
-            self.sentence(sent, received, verified && !broken, time)
-        };
-        let stats = self.connections.iter().filter_map(|one| one.stats.as_ref());
-        for line in stats.chain([&line]) {
-            if self.output_to_stdout() {
-                eprintln!("{line}");
-            } else {
-                writeln!(io::stdout(), "{line}")?;
-            }
-        }
-        if short {
-            eprintln!(
-                "strata tcpclient: {}: the server sent less than was expected",
-                self.to
-            );
-        }
-        Ok(if broken {
-            ExitCode::from(1)
-        } else {
-            ExitCode::SUCCESS
-        })
-    }
-
-    /// `Sent 100.0 MiB and got them back, verified, in 0.80 s: 1.05 Gbit/s each way.`
-    fn sentence(&self, sent: u64, received: u64, verified: bool, time: Duration) -> String {
-        let n = self.connections.len();
-        let over = if n == 1 {
-            String::new()
-        } else {
-            format!(" over {n} connections")
-        };
-        let rate = Rate::new(sent.max(received), time);
-        let seconds = format!("{}.{:02} s", time.as_secs(), time.subsec_millis() / 10);
-        let size = units::octets;
-        let what = match (verified, sent, received) {
-            (true, 0, received) => format!("Received {}, verified,", size(received)),
-            (true, sent, _) => format!("Sent {} and got the same back, verified,", size(sent)),
-            (false, sent, received) => format!("Sent {}, received {}", size(sent), size(received)),
-        };
-        let each = if sent > 0 && received == sent {
-            " each way"
-        } else {
-            ""
-        };
-        format!("{what}{over} in {seconds}: {rate}{each}.")
     }
 }

@@ -81,6 +81,10 @@ pub struct Args {
     #[arg(long)]
     stats: bool,
 
+    /// With --stats, print them every so often as well, such as 1s; 10ms at least
+    #[arg(long, value_name = "TIME", requires = "stats", value_parser = units::pause)]
+    interval: Option<Duration>,
+
     /// Write what happens to each connection to this file, as JSON lines for `strata plot`
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -118,6 +122,7 @@ struct Server<'a> {
     /// Standard input cannot be given to two.
     stdin: bool,
     begin: Instant,
+    every: stats::Every,
 }
 
 /// Runs it.
@@ -171,6 +176,7 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         sent: 0,
         stdin: false,
         begin: session.now(),
+        every: stats::Every::new(args.interval, session.now()),
     };
     server.banner(&session)?;
     let ended = server.run(&mut session);
@@ -254,6 +260,9 @@ impl Server<'_> {
                 }
             }
             self.see_off(session)?;
+            if self.every.due(session.now()) {
+                self.tell(session)?;
+            }
             let enough = self.args.count.is_some_and(|count| self.finished >= count);
             let empty = session.host.sockets::<Connection, _>().is_empty();
             if (enough || stop::asked()) && stopping.is_none() {
@@ -271,8 +280,20 @@ impl Server<'_> {
             {
                 return self.end(session);
             }
-            session.turn(if moved { Some(session.now()) } else { stopping }, &[])?;
+            let until = if moved { Some(session.now()) } else { stopping };
+            session.turn(self.every.or(until), &[])?;
         }
+    }
+
+    /// The numbers of connections under way.
+    fn tell(&self, session: &mut Session) -> Result<(), CliError> {
+        let mut out = self.log();
+        for h in self.open.keys() {
+            if let Some(line) = stats::line(session, *h, self.json) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        Ok(out.flush()?)
     }
 
     /// Resets what did not end in order.

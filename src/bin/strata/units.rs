@@ -78,6 +78,18 @@ pub fn seconds(s: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a time between two lines: as [`seconds`], 10 ms at least.
+///
+/// # Errors
+/// What would have been accepted.
+pub fn pause(s: &str) -> Result<Duration, String> {
+    let least = Duration::from_millis(10);
+    match seconds(s) {
+        Ok(time) if time >= least => Ok(time),
+        _ => Err("expected seconds, or a time from 10ms, such as 1s".into()),
+    }
+}
+
 /// Reads bits per second: `10mbit`, `1.5gbit`, `500kbit`, `9600bit`; decimal multiples.
 ///
 /// # Errors

@@ -1,0 +1,104 @@
+//! Arguments that are none, and numbers now and then: what people type at `strata`.
+#![cfg(feature = "cli")]
+
+mod cli_support;
+
+use cli_support::{printed, strata};
+use serde_json::Value;
+
+/// One line, exit code 2, and a way out.
+#[test]
+fn usage_errors_are_one_line() {
+    let mut said = String::new();
+    for words in [
+        "frob",
+        "tcpclinet",
+        "plot",
+        "tcpclient --siez 5",
+        "tcpclient --size",
+        "tcpclient --size 5q",
+        "tcpclient --size 5 --file x",
+        "tcpclient --interval 1s",
+        "tcpclient --stats --interval 1ms",
+        "tcpserver --sink --source",
+        "--mtu 5 ping",
+        "ping 1 2 3",
+        "--addr here ping",
+    ] {
+        let args: Vec<&str> = words.split(' ').collect();
+        let output = strata(&args);
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        assert!(output.stdout.is_empty(), "{words}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(errors.lines().count(), 1, "{words}: {errors}");
+        said.push_str(&errors);
+    }
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("cli__usage_errors", said);
+    });
+}
+
+/// Help is no error; without a word there is help, and a failure.
+#[test]
+fn help_is_whole() {
+    for (args, code) in [
+        (&["help", "plot"][..], 0),
+        (&["--help"], 0),
+        (&["-V"], 0),
+        (&[], 2),
+    ] {
+        let output = strata(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
+        let all = [output.stdout, output.stderr].concat();
+        assert!(
+            String::from_utf8(all).unwrap().contains("strata"),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn numbers_now_and_then_and_at_the_end() {
+    let words = "tcpclient --size 100k --delay 30ms --stats --interval 10ms --json";
+    let args: Vec<&str> = words.split(' ').collect();
+    let out = printed(&strata(&args));
+    let lines: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (last, numbers) = lines.split_last().unwrap();
+    assert_eq!(last["event"], "summary");
+    assert!(numbers.len() > 2, "{out}");
+    assert!(
+        numbers
+            .iter()
+            .all(|line| line["event"] == "stats" && line["congestion"] == "cubic")
+    );
+    let mut acked = numbers
+        .iter()
+        .map(|line| line["bytes_acked"].as_u64().unwrap());
+    assert!(acked.clone().is_sorted());
+    assert_eq!(acked.next_back(), Some(100 << 10));
+
+    // As `ss -ti` has it.
+    let out = printed(&strata(&[
+        "tcpclient",
+        "--size",
+        "1k",
+        "--stats",
+        "--cc",
+        "bbr",
+    ]));
+    let line = out.lines().next().unwrap();
+    for word in [
+        " -> 192.168.69.2:8888: ",
+        " bbr ",
+        " rto:",
+        " rtt:",
+        " mss:1448 ",
+        " cwnd:",
+        " bytes_acked:1024 ",
+    ] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+}
