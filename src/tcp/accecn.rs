@@ -78,6 +78,8 @@ const OPTIONS: u8 = 0x10;
 const MANGLED: u8 = 0x20;
 /// A timestamp of the peer is in `stamp`.
 const STAMPED: u8 = 0x40;
+/// No options are to be sent.
+const MUTE: u8 = 0x80;
 
 impl EcnState {
     /// Is a pure acknowledgment due before anything else (RFC 9768 §3.2.2.1)?
@@ -177,30 +179,37 @@ impl Accurate {
         changed || self.marks >= if unacked { MARKS } else { MARKS_BARE }
     }
 
+    /// No options are sent.
+    pub(super) fn mute(&mut self) {
+        self.bits |= MUTE;
+    }
+
     /// The option for the next segment that leaves `room` octets for it; `None` if none is due
     /// or it does not fit (RFC 9768 §3.2.3.3).
     fn option(&self, room: usize) -> Option<AccEcn> {
-        let since = |at: usize| {
-            let (now, told) = (self.octets.get(at)?, self.told.get(at)?);
-            Some(now.wrapping_sub(*told))
-        };
-        let fresh = [E0B, CEB, E1B].map(|at| since(at).unwrap_or(0));
-        if self.wanted == 0 && fresh == [0; 3] {
+        let fresh = self.octets != self.told;
+        if self.is(MUTE) || self.wanted == 0 && !fresh {
             return None;
         }
-        // Only where ECT(0) never came is it in nobody's way.
+        // ECT(1) first where it alone came, or where what is new fits in no other way.
         let ect1_first = self.moved & 1 << E1B != 0 && self.moved & 1 << E0B == 0;
+        self.ordered(ect1_first, room)
+            .or_else(|| self.ordered(!ect1_first, room))
+    }
+
+    /// The option in this order: all that ever moved if there is room, and nothing less than
+    /// what did since it was last told.
+    fn ordered(&self, ect1_first: bool, room: usize) -> Option<AccEcn> {
         let order = if ect1_first {
             [E1B, CEB, E0B]
         } else {
             [E0B, CEB, E1B]
         };
-        // Up to the last one that `has` something, in that order.
         let reach = |has: &dyn Fn(usize) -> bool| {
             let last = order.iter().rposition(|at| has(*at));
             last.map_or(0, |at| at + 1)
         };
-        let needed = reach(&|at| fresh.get(at).is_some_and(|n| *n > 0));
+        let needed = reach(&|at| self.octets.get(at) != self.told.get(at));
         let usual = if self.moved == 0 {
             order.len() // nothing came yet: the path is tried with all of it
         } else {
@@ -325,7 +334,7 @@ impl<C: Congestion> Tcb<C> {
         };
         counts.syn = segment.ecn;
         counts.before = segment.ecn;
-        counts.bits = SHAKE;
+        counts.bits = counts.bits & MUTE | SHAKE;
         // With the acknowledgment, which may be lost, and with the first text.
         counts.wanted = 2;
         if segment.ecn == CE {
@@ -368,7 +377,13 @@ impl<C: Congestion> Tcb<C> {
             return;
         }
         let text = segment.payload.len() as u32;
-        let full = u32::from(self.ack.rcv_mss.max(self.adv_mss / 2).max(1));
+        // Of segments that were coalesced all are marked, or none.
+        let whole = u32::from(self.adv_mss);
+        let full = if text > whole {
+            u32::from(self.ack.rcv_mss.clamp(1, self.adv_mss.max(1)))
+        } else {
+            whole.max(1)
+        };
         let unacked = self.rcv_nxt != self.ack.last_sent || text > 0;
         let Some(counts) = self.ecn.accurate.get_mut() else {
             return;

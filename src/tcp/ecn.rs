@@ -318,7 +318,7 @@ impl EcnState {
     }
 
     /// A handshake ended with this.
-    pub(super) fn agree(&mut self, agreed: Agreed) {
+    pub(super) fn agree(&mut self, cfg: &Config, agreed: Agreed) {
         self.bits &= Self::OFFERED | Self::PLAIN;
         self.odd = 0;
         self.accurate = Seldom::default();
@@ -329,7 +329,11 @@ impl EcnState {
         } else if agreed.is_accurate() {
             self.bits |= Self::ACCURATE;
             self.odd = 0b1111;
-            self.accurate.make().syn = agreed.syn();
+            let counts = self.accurate.make();
+            counts.syn = agreed.syn();
+            if !cfg.accurate_ecn_options {
+                counts.mute();
+            }
         }
         if !agreed.may_mark() {
             self.bits |= Self::NO_ECT;
@@ -443,7 +447,7 @@ impl<C: Congestion> Tcb<C> {
         // cannot be mistaken about it (§3.1.5).
         let plain = self.ecn.is(EcnState::PLAIN) && agreed.is_classic();
         self.ecn
-            .agree(if plain { agreed.without_ect() } else { agreed });
+            .agree(cfg, if plain { agreed.without_ect() } else { agreed });
         if agreed.is_accurate() {
             self.accurate_answered(segment, syn);
         }
@@ -456,7 +460,7 @@ impl<C: Congestion> Tcb<C> {
         let agreed = Agreed::of_syn(self.ecn_wish(cfg), segment.flags, segment.ecn);
         let plain = self.ecn.is(EcnState::PLAIN);
         self.ecn
-            .agree(if plain { agreed.without_ect() } else { agreed });
+            .agree(cfg, if plain { agreed.without_ect() } else { agreed });
     }
 
     /// ECN flags of our SYN-ACK now, to a SYN that crossed ours or brought text.
@@ -474,10 +478,10 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// The SYN-ACK of a peer whose SYN crossed ours.
-    pub(super) fn ecn_crossed_answer(&mut self, segment: &Segment<'_>) {
+    pub(super) fn ecn_crossed_answer(&mut self, cfg: &Config, segment: &Segment<'_>) {
         let plain = bits_of(segment.flags) == TcpFlags::NONE;
         if self.ecn.is(EcnState::CLASSIC) && plain {
-            self.ecn.agree(Agreed::NONE);
+            self.ecn.agree(cfg, Agreed::NONE);
         } else if plain {
             self.ecn.bits |= EcnState::NO_ECT;
         }

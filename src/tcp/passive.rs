@@ -261,7 +261,7 @@ impl<C: Congestion> Tcp<C> {
             window: window::of_syn(capacity),
             clock: clock.wrapping_add(offset),
             ecn,
-            first: true,
+            first: self.config.accurate_ecn_options,
         }
         .plan();
         if let Taken::Cookie(cookie) = taken {

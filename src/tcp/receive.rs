@@ -167,7 +167,7 @@ impl<C: Congestion> Tcb<C> {
             // so the segment is trimmed to what follows it.
             seq += 1;
             flags = flags.without(TcpFlags::SYN);
-            self.ecn_crossed_answer(segment);
+            self.ecn_crossed_answer(cfg, segment);
         }
         let len = (segment.payload.len() as u32)
             .wrapping_add(u32::from(flags.syn()))

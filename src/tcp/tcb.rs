@@ -312,7 +312,7 @@ impl<C: Congestion> Tcb<C> {
         // Any segment of the peer from now on may update the window.
         tcb.snd_wl1 = handshake.irs;
         tcb.snd_wl2 = handshake.iss;
-        tcb.ecn.agree(handshake.ecn);
+        tcb.ecn.agree(cfg, handshake.ecn);
         tcb.establish(cfg, now);
         tcb
     }

@@ -1,5 +1,6 @@
 //! The core against scripts: whole exchanges as snapshots, read against the RFCs.
 
+mod accecn;
 mod attack;
 mod close;
 mod ecn;
