@@ -89,6 +89,11 @@ impl<C: Congestion> Tcp<C> {
                 continue;
             };
             let (ttl, tos) = (parent.ttl, parent.tos);
+            let until = self.deferred_until(&parent.options());
+            if embryo.is_deferred() && embryo.repeats().saturating_add(1) < until {
+                self.syns.repeated(id, cx.now, self.config.rto_initial);
+                continue;
+            }
             let ends = Ends {
                 local: embryo.local(),
                 peer: embryo.peer(),

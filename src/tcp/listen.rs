@@ -57,6 +57,8 @@ impl Embryo {
     const NO_SCALE: u8 = 0x0f;
     const SACK: u8 = 0x10;
     const STAMPED: u8 = 0x20;
+    /// The peer acknowledged the SYN-ACK, and the listener waits for text.
+    const DEFERRED: u8 = 0x40;
     /// One answer was given since the SYN-ACK went out by the timer.
     const ANSWERED: u8 = 0x80;
 
@@ -115,6 +117,14 @@ impl Embryo {
     /// How often the SYN-ACK was repeated by the timer.
     pub fn repeats(&self) -> u8 {
         self.repeats
+    }
+    /// Did the peer acknowledge the SYN-ACK?
+    pub fn is_deferred(&self) -> bool {
+        self.bits & Self::DEFERRED != 0
+    }
+    /// The peer acknowledged the SYN-ACK, but text is waited for.
+    pub fn defer(&mut self) {
+        self.bits |= Self::DEFERRED;
     }
     /// What the SYN offered.
     pub fn offer(&self) -> Peer {

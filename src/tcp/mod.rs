@@ -40,6 +40,7 @@ pub mod close;
 pub mod config;
 pub mod congestion;
 mod cookie;
+mod defer;
 mod demux;
 pub mod ecn;
 mod egress;

@@ -349,7 +349,13 @@ impl<C: Congestion> Tcp<C> {
             self.syns.remove(id);
             return refuse(cx, answer, &ends, segment, Drop::NoSocket);
         };
+        let options = set.get(h).map(TcpSocket::options).unwrap_or_default();
+        if segment.payload.is_empty() && !flags.fin() && self.defers(&options, id) {
+            return;
+        }
         let rtt = self.syns.round_trip(id, cx.now, self.config.rto_initial);
+        // The first text comes when its sender wants, not a round trip after the SYN-ACK.
+        let rtt = rtt.filter(|_| !embryo.is_deferred());
         let offer = embryo.offer();
         let handshake = Handshake {
             iss: SeqNum(embryo.iss),

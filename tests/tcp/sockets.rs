@@ -314,6 +314,34 @@ fn options_come_back() {
     script.host.socket(h).look(check).unwrap();
 }
 
+/// `TCP_DEFER_ACCEPT`: a connection is to be accepted when its first text comes, or the time,
+/// in repetitions of the SYN-ACK, is over; the last of those asks the peer once more.
+#[test]
+fn deferred_accept() {
+    let run = |events: &str| {
+        let (mut script, listener) = listening(1);
+        let patience = Some(Duration::from_secs(3));
+        with(&mut script, listener, |s| s.set_defer_accept(patience));
+        script.play("< S 0:0 win 1000\n+10ms\n< . ack 1 win 1000");
+        for event in events.lines() {
+            script.told("waiting", |host| {
+                host.socket(listener).look(|s| s.pending()).unwrap()
+            });
+            script.play(event);
+        }
+        script.told("waiting", |host| {
+            host.socket(listener).look(|s| s.pending()).unwrap()
+        });
+        script.transcript().to_owned()
+    };
+    let texts = [
+        run("+2000ms\n< P. 1:11 ack 1 win 1000"),
+        run("+3000ms\n< . 1:1 ack 1 win 1000"),
+        run("< F. 1:1 ack 1 win 1000"),
+    ];
+    snapshot!("tcp__deferred_accept", texts.join("\n"));
+}
+
 /// Keep-alive times are to the millisecond, and a dead peer is told of in case it lives.
 #[test]
 fn keepalive_in_milliseconds() {
