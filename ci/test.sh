@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-want=(tcpdump:tcpdump socat:socat nc:netcat-openbsd ip:iproute2 ping:iputils-ping iptables:iptables python3:python3 curl:curl ethtool:ethtool)
+want=(tcpdump:tcpdump socat:socat nc:netcat-openbsd ip:iproute2 ping:iputils-ping iptables:iptables python3:python3 curl:curl ethtool:ethtool iperf3:iperf3)
 missing=()
 for pair in "${want[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")

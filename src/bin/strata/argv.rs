@@ -7,10 +7,11 @@
 use std::ffi::{OsStr, OsString};
 
 /// The subcommands, so that their arguments can be told from the options in front of them.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "ping",
     "tcpclient",
     "tcpserver",
+    "perf",
     "dump",
     "ids",
     "plot",
@@ -21,7 +22,7 @@ const COMMANDS: [&str; 7] = [
 ///
 /// | typed | means |
 /// | --- | --- |
-/// | `-i IF`, `--i IF`, `-i=IF` | `--iface IF`; but `ping -i 0.2` is an interval |
+/// | `-i IF`, `--i IF`, `-i=IF` | `--iface IF`; but `-i 0.2` of `ping` and `perf` is an interval |
 /// | `-dest A`, `-port P`, `-debug` | `--dest A`, `--port P`, `--debug` |
 /// | `-addr A` | `--dest A`, whom to talk to; with a prefix (`A/24`) our own: `--addr A/24` |
 /// | `commands`, `flags [COMMAND]` | `help [COMMAND]` |
@@ -58,7 +59,7 @@ pub fn rewrite(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         let new = match name {
             "-i" | "--i" => {
                 let value = value.as_deref().or(rest.peek().map(OsString::as_os_str));
-                if command == Some("ping") && value.is_some_and(is_number) {
+                if matches!(command, Some("ping" | "perf")) && value.is_some_and(is_number) {
                     "--interval"
                 } else {
                     "--iface"
@@ -150,6 +151,7 @@ mod tests {
     #[test]
     fn one_letter_two_meanings() {
         assert_eq!(rewrite("s ping -i 0.2 A"), "s ping --interval 0.2 A");
+        assert_eq!(rewrite("s perf -s -i 1"), "s perf -s --interval 1");
         assert_eq!(rewrite("s ping -i eth0 A"), "s ping --iface eth0 A");
         assert_eq!(rewrite("s ping -i"), "s ping --iface");
         assert_eq!(

@@ -17,6 +17,7 @@ mod global;
 mod ids;
 mod lab;
 mod pcap;
+mod perf;
 mod ping;
 mod plot;
 #[cfg(test)]
@@ -64,6 +65,7 @@ enum Command {
     Ping(ping::Args),
     Tcpclient(tcpclient::Args),
     Tcpserver(tcpserver::Args),
+    Perf(perf::Args),
     Dump(dump::Args),
     Ids(ids::Args),
     Plot(plot::Args),
@@ -129,6 +131,7 @@ fn run(global: &Global, command: Command) -> (&'static str, Result<ExitCode, Cli
         Command::Ping(args) => ("ping", ping::run(global, args)),
         Command::Tcpclient(args) => ("tcpclient", tcpclient::run(global, args)),
         Command::Tcpserver(args) => ("tcpserver", tcpserver::run(global, args)),
+        Command::Perf(args) => ("perf", perf::run(global, args)),
         Command::Dump(args) => ("dump", dump::run(global, args)),
         Command::Plot(args) => ("plot", plot::run(global, args)),
         Command::Ids(args) => ("ids", ids::run(global, args)),

@@ -7,11 +7,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netstrata::host::{
-    AnyDevice, AnyLink, CABLE_FAR, Far, Host, Opened, Phy, Poll, Runner, Settings, SetupError,
-    os_rng,
+    AnyDevice, AnyLink, CABLE_FAR, FAR_MAC, Far, Host, Opened, Phy, Poll, Runner, Settings,
+    SetupError, os_rng,
 };
 use netstrata::icmp::Icmp;
-use netstrata::phy::{Device as _, FaultConfig, Instant, LinkState, Watch};
+use netstrata::net::Ipv4;
+use netstrata::phy::{Device as _, FaultConfig, Instant, LinkState, Medium, Watch};
 use netstrata::socket::SlabSockets;
 use netstrata::tcp::{State, Tcp};
 use netstrata::udp::Udp;
@@ -50,6 +51,24 @@ impl Session {
         global: &Global,
         wrap: impl FnOnce(AnyDevice) -> AnyDevice,
     ) -> Result<Self, CliError> {
+        let (mut session, far) = Self::make(global, wrap)?;
+        session.far = far.map(Far::new);
+        Ok(session)
+    }
+
+    /// As [`Session::open`], but nobody lives at the other end of a cable yet: its device is
+    /// returned.
+    ///
+    /// # Errors
+    /// What kept it from it, for people.
+    pub fn open_alone(global: &Global) -> Result<(Self, Option<AnyDevice>), CliError> {
+        Self::make(global, |device| device)
+    }
+
+    fn make(
+        global: &Global,
+        wrap: impl FnOnce(AnyDevice) -> AnyDevice,
+    ) -> Result<(Self, Option<AnyDevice>), CliError> {
         let settings = settings(global)?;
         let opened = settings.open().map_err(explain)?;
         let Opened {
@@ -62,16 +81,15 @@ impl Session {
             ..
         } = opened;
         told_if_down(&settings.phy, device.capabilities().link);
-        let link = Opened::link(wrap(device), medium, mac);
-        let protocols = (Icmp::default(), Udp::default(), Tcp::default());
-        let host = Stack::new(link, net, protocols, SlabSockets, &mut os_rng());
+        let host = host_on(Opened::link(wrap(device), medium, mac), net);
         stop::listen(runner.bell());
-        Ok(Self {
+        let session = Self {
             host,
-            far: far.map(Far::new),
+            far: None,
             phy: settings.phy,
             runner,
-        })
+        };
+        Ok((session, far))
     }
 
     /// Time to poll with.
@@ -89,7 +107,20 @@ impl Session {
     /// # Errors
     /// When sleeping fails, or the device is gone.
     pub fn turn(&mut self, until: Option<Instant>, watches: &[Watch<'_>]) -> Result<(), CliError> {
-        let hosts: &mut [&mut dyn Poll] = &mut [&mut self.host, &mut self.far];
+        self.turn_with(&mut None::<Far>, until, watches)
+    }
+
+    /// As [`turn`](Self::turn), of one more host.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn).
+    pub fn turn_with(
+        &mut self,
+        more: &mut dyn Poll,
+        until: Option<Instant>,
+        watches: &[Watch<'_>],
+    ) -> Result<(), CliError> {
+        let hosts: &mut [&mut dyn Poll] = &mut [&mut self.host, &mut self.far, more];
         let done = self.runner.turn_watching(hosts, until, watches);
         done.map_err(|e| match e.kind() {
             ErrorKind::NotConnected => gone(&self.phy),
@@ -119,6 +150,20 @@ impl Session {
             )),
         }
     }
+}
+
+/// A host with the usual protocols.
+fn host_on(link: AnyLink, net: Ipv4) -> Host<AnyLink, Control> {
+    let protocols = (Icmp::default(), Udp::default(), Tcp::default());
+    Stack::new(link, net, protocols, SlabSockets, &mut os_rng())
+}
+
+/// A host of our making at the other end of a cable.
+pub fn far_host(device: AnyDevice) -> Host<AnyLink, Control> {
+    host_on(
+        Opened::link(device, Medium::Ethernet, FAR_MAC),
+        Opened::far_net(),
+    )
 }
 
 fn settings(global: &Global) -> Result<Settings, CliError> {
