@@ -208,6 +208,9 @@ impl<C: Congestion> Tcb<C> {
         if self.sack {
             options.sack = self.sack_blocks();
         }
+        if self.timeout_due {
+            options.user_timeout = self.told_timeout();
+        }
         if self.ecn.is_accurate() {
             options.accurate_ecn = self.accurate_option(&options);
         }

@@ -62,6 +62,17 @@ pub struct Config {
     /// `None` waits to the end.
     pub time_wait_reuse: Option<Duration>,
 
+    /// Tell peers the user timeout and adopt theirs (RFC 5482).
+    pub user_timeout_option: bool,
+    /// With that option, the user timeout of sockets that set none, 1 s to 32767 min (ADV_UTO,
+    /// RFC 5482 §3.1).
+    pub user_timeout: Duration,
+    /// With that option, the shortest user timeout that is adopted (L_LIMIT; RFC 1122 §4.2.3.5
+    /// asks for 100 s).
+    pub user_timeout_min: Duration,
+    /// With that option, the longest user timeout that is adopted (U_LIMIT): what a peer may have
+    /// us remember it for (RFC 5482 §6).
+    pub user_timeout_max: Duration,
     /// Send text in SYNs to servers that gave us a cookie, for sockets that ask for it (RFC 7413;
     /// bit 1 of Linux's `tcp_fastopen`).
     pub fastopen_client: bool,
@@ -179,6 +190,10 @@ impl Default for Config {
             mss_floor: 48,
             mss_default: 536,
             time_wait_reuse: Some(Duration::from_secs(1)),
+            user_timeout_option: false,
+            user_timeout: Duration::from_secs(300),
+            user_timeout_min: Duration::from_secs(100),
+            user_timeout_max: Duration::from_secs(3600),
             fastopen_client: true,
             fastopen_server: false,
             fastopen_client_no_cookie: false,

@@ -271,7 +271,7 @@ impl<C: Congestion> Tcp<C> {
         let mut more = false;
         let mut segments = 0;
         while let Some(mut plan) = tcb.next_segment(config, now, &socket.rx, &socket.tx, limits) {
-            if plan.flags == TcpFlags::SYN && tcb.wants_early() {
+            if plan.flags.syn() && tcb.wants_early() {
                 let known = (&self.memory, &self.key);
                 let server = ends.peer.ip();
                 plan = decorate(known, config, now, (tcb, &socket.tx), server, plan, limits);

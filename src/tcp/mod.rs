@@ -81,6 +81,7 @@ pub mod tcb;
 pub mod timers;
 mod timewait;
 mod urgent;
+mod uto;
 pub mod window;
 
 pub use accept::OfferError;

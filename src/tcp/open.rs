@@ -13,7 +13,7 @@ use super::segment::{Effects, Plan, Segment, timestamp};
 use super::seq::SeqNum;
 use super::tcb::{Peer, State, Tcb};
 use super::timers::Timer;
-use super::window;
+use super::{uto, window};
 use crate::error::Drop;
 use crate::socket::{RecvBuf, SendBuf};
 use crate::wire::{TcpFlags, TcpOptions};
@@ -108,6 +108,9 @@ impl<C: Congestion> Tcb<C> {
         self.snd_wl1 = segment.seq;
         self.snd_wl2 = segment.ack;
         self.heard_at = now;
+        if let Some(seconds) = segment.options.user_timeout {
+            self.heard_user_timeout(cfg, seconds);
+        }
         if !flags.ack() {
             self.ecn_crossed(cfg, segment);
             // SYNs crossed (RFC 9293 §3.5, figure 8). Text in the SYN is not stored, so it is
@@ -226,6 +229,7 @@ impl<C: Congestion> Tcb<C> {
         self.timers.clear(Timer::Retransmit);
         self.timers.set(Timer::Trim, now + cfg.trim_after);
         self.arm_keep_alive(cfg, now);
+        self.tell_user_timeout(cfg);
         if self.fin_queued {
             self.enter_closing_state(now);
         }
@@ -237,7 +241,7 @@ impl<C: Congestion> Tcb<C> {
             return None;
         }
         let ticks = timestamp(now, self.ts_offset);
-        let (flags, ack, options) = if self.state == State::SynSent {
+        let (flags, ack, mut options) = if self.state == State::SynSent {
             let options = syn_options(cfg, self.adv_mss, self.rcv_scale, ticks);
             (TcpFlags::SYN | self.ecn_syn_flags(cfg), SeqNum(0), options)
         } else {
@@ -251,6 +255,7 @@ impl<C: Congestion> Tcb<C> {
             let flags = TcpFlags::SYN | TcpFlags::ACK | self.ecn_syn_ack_flags(cfg);
             (flags, self.rcv_nxt, options)
         };
+        options.user_timeout = uto::advertised(cfg, self.options.user_timeout());
         let early = self.early.is_pending();
         let free = if early { rx.window() } else { rx.capacity() };
         Some(Plan {

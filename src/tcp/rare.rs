@@ -33,6 +33,10 @@ pub(super) struct Rare {
     pub snd_up: SeqNum,
     /// The octet after the last urgent one that the peer sends.
     pub rcv_up: Option<SeqNum>,
+    /// User timeout that both sides agreed on, seconds; 0 for none (RFC 5482).
+    pub agreed_timeout: u32,
+    /// User timeout that the next segment tells the peer, seconds.
+    pub told_timeout: u32,
     /// Segments of ours that arrived with a congestion mark, as far as the peer told.
     pub delivered_ce: u32,
 }

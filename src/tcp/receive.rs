@@ -106,6 +106,7 @@ impl<C: Congestion> Tcb<C> {
             && matches!(self.loss.tail, Tail::No | Tail::Armed)
             && self.reassembly.gaps.is_empty()
             && segment.options.sack.is_empty()
+            && segment.options.user_timeout.is_none()
             && self.scoreboard.ranges.is_empty()
             && !self.fin_seen
             && !self.orphan;
@@ -245,6 +246,9 @@ impl<C: Congestion> Tcb<C> {
         }
         self.tell_received(now, segment);
         self.heard(cfg, now);
+        if let Some(seconds) = segment.options.user_timeout {
+            self.heard_user_timeout(cfg, seconds);
+        }
         self.ecn_arrived(segment);
         self.ecn_echoed(now, segment);
         let before = (self.state, tx.queued());

@@ -405,6 +405,7 @@ impl<C: Congestion> Tcb<C> {
         }
         self.ack.owed = Owed::No;
         self.ecn.sent(plan);
+        self.timeout_due &= plan.flags.syn();
         self.timers.clear(Timer::Ack);
         self.ack.last_sent = plan.ack;
         self.reassembly.duplicate = Default::default();
@@ -476,7 +477,7 @@ impl<C: Congestion> Tcb<C> {
     }
 
     pub(super) fn within_user_timeout(&self, at: Instant) -> Instant {
-        match self.options.user_timeout() {
+        match self.patience() {
             Some(limit) => at.min(self.stalled_at + limit),
             None => at,
         }

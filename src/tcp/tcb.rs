@@ -246,6 +246,8 @@ pub struct Tcb<C> {
     pub(super) rare: Seldom<Rare>,
     /// Fast Open (RFC 7413).
     pub(super) early: Early,
+    /// The next segment tells our user timeout.
+    pub(super) timeout_due: bool,
 }
 
 /// Counters for [`TcpInfo`](super::TcpInfo).
@@ -324,7 +326,11 @@ impl<C: Congestion> Tcb<C> {
         if cfg.notsent_lowat < u32::MAX {
             options.notsent_lowat = options.notsent_lowat.or(Some(cfg.notsent_lowat));
         }
+        let before = self.options.user_timeout();
         let push = self.choose(&options);
+        if self.options.user_timeout() != before && self.state.is_synchronized() {
+            self.tell_user_timeout(cfg);
+        }
         if !self.orphan {
             self.timers.clear(Timer::Idle);
             self.arm_keep_alive(cfg, now);
@@ -412,6 +418,7 @@ impl<C: Congestion> Tcb<C> {
             counts: Counts::default(),
             retransmits: 0,
             early: Early::default(),
+            timeout_due: false,
             sent_at: now.millis() as u32,
             pushed: zero,
             watch: Stopwatch::default(),
@@ -493,7 +500,8 @@ impl<C> Tcb<C> {
             && self.state != State::TimeWait
             && !self.timers.is_set(Timer::Idle)
         {
-            self.timers.set(Timer::Idle, now + probes.time);
+            let idle = self.idle_before_probes(probes.time);
+            self.timers.set(Timer::Idle, now + idle);
         }
     }
 }

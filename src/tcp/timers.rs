@@ -165,7 +165,7 @@ impl<C: Congestion> Tcb<C> {
         // A peer that took its window back but answers is not given up (RFC 9293 §3.8.6.1).
         let closed = self.snd_wnd == 0 && self.state.is_synchronized();
         let answers = closed && now.saturating_since(self.heard_at) < cfg.rto_max;
-        let counts = self.options.user_timeout().is_none() && !answers;
+        let counts = self.patience().is_none() && !answers;
         let outlived = counts && self.retries >= retries;
         if outlived || self.user_timed_out(now) {
             return Err(TcpError::TimedOut);
@@ -195,9 +195,7 @@ impl<C: Congestion> Tcb<C> {
     /// Has the application's patience ended (RFC 9293 §3.8.3, RFC 5482)?
     fn user_timed_out(&self, now: Instant) -> bool {
         let waited = now.saturating_since(self.stalled_at);
-        self.options
-            .user_timeout()
-            .is_some_and(|limit| waited >= limit)
+        self.patience().is_some_and(|limit| waited >= limit)
     }
 
     /// The window has been zero, or something was held back, for an RTO and more
@@ -234,9 +232,10 @@ impl<C: Congestion> Tcb<C> {
 
     /// The peer may have been silent for long (RFC 9293 §3.8.4).
     fn keep_alive_due(&mut self, cfg: &Config, now: Instant) -> Result<(), TcpError> {
-        let Some(keep) = self.options.probes(cfg) else {
+        let Some(mut keep) = self.options.probes(cfg) else {
             return Ok(());
         };
+        keep.time = self.idle_before_probes(keep.time);
         if !self.state.is_synchronized() || self.state == State::TimeWait {
             return Ok(());
         }
@@ -249,10 +248,7 @@ impl<C: Congestion> Tcb<C> {
             return Ok(());
         }
         let silent = now.saturating_since(self.heard_at);
-        let impatient = self
-            .options
-            .user_timeout()
-            .is_some_and(|limit| silent >= limit);
+        let impatient = self.patience().is_some_and(|limit| silent >= limit);
         if self.probes > 0 && (self.probes >= keep.retries || impatient) {
             return Err(TcpError::TimedOut);
         }

@@ -560,6 +560,9 @@ fn options_text(octets: &[u8]) -> String {
                 }
                 text
             }
+            TcpOption::UserTimeout { minutes, amount } => {
+                std::format!("UTO {amount}{}", if minutes { "m" } else { "s" })
+            }
             TcpOption::FastOpen(option) => {
                 let name = if option.is_experimental() {
                     "FOEXP"
@@ -653,6 +656,7 @@ fn parse_options(text: &str) -> TcpOptions {
             "mss" => options.mss = Some(number(1) as u16),
             "wscale" => options.window_scale = Some(number(1) as u8),
             "sackOK" => options.sack_permitted = true,
+            "UTO" => options.user_timeout = Some(number(1)),
             "TS" => options.timestamps = Some((number(1), TS_OFFSET.wrapping_add(number(3)))),
             "sack" => {
                 let mut blocks = SackBlocks::NONE;

@@ -20,6 +20,7 @@ mod psh;
 mod timestamps;
 mod transfer;
 mod urgent;
+mod uto;
 
 /// Snapshots of this area are `tests/snapshots/tcp__*.snap`.
 macro_rules! snapshot {
