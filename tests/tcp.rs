@@ -8,6 +8,8 @@ mod support;
 mod attack;
 #[path = "tcp/close.rs"]
 mod close;
+#[path = "tcp/ecn.rs"]
+mod ecn;
 #[path = "tcp/fastopen.rs"]
 mod fastopen;
 #[path = "tcp/fixed.rs"]

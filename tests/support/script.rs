@@ -184,6 +184,7 @@ impl<H: Host> Script<H> {
         let mut text = 0..0u32;
         let mut options = TcpOptions::NONE;
         let mut raw = Vec::new();
+        let mut ecn = 0;
         while let Some(word) = words.next() {
             let mut number = || {
                 words
@@ -198,6 +199,9 @@ impl<H: Host> Script<H> {
                     let seq = number();
                     text = seq..seq;
                 }
+                "ect1" => ecn = 1,
+                "ect0" => ecn = 2,
+                "ce" => ecn = 3,
                 "raw" => raw = (0..number()).map(|_| 0).collect(),
                 word if word.starts_with('<') => {
                     let mut list = String::from(&word[1..]);
@@ -232,7 +236,14 @@ impl<H: Host> Script<H> {
             true => options.emit().as_slice().to_vec(),
             false => raw,
         };
-        packet(&tcp, &options, &octets)
+        let mut packet = packet(&tcp, &options, &octets);
+        if ecn > 0 {
+            let (ip, _, segment) = Ipv4::parse(&packet).expect(line);
+            let len = segment.len();
+            let (header, _) = packet.split_first_chunk_mut::<20>().expect(line);
+            Ipv4 { ecn, ..ip }.emit(len, header).expect(line);
+        }
+        packet
     }
 
     /// Turns the host until nothing moves, and writes down what it sends. Returns when it
@@ -328,6 +339,7 @@ impl<H: Host> Script<H> {
                     format!("TS {} ecr {echo}", value.wrapping_sub(first) as i32)
                 }
                 Ok(TcpOption::FastOpen(cookie)) => fast_open_text(cookie),
+                Ok(TcpOption::AccEcn(counts)) => counts.to_string(),
                 other => format!("{other:?}"),
             })
             .collect();
@@ -359,6 +371,7 @@ fn flags(letters: &str) -> TcpFlags {
             'U' => TcpFlags::URG,
             'E' => TcpFlags::ECE,
             'W' => TcpFlags::CWR,
+            'e' => TcpFlags::AE,
             '-' => TcpFlags::NONE,
             other => panic!("flag {other:?}"),
         })
