@@ -7,6 +7,7 @@ mod ecn;
 mod events;
 mod fastopen;
 mod harness;
+mod info;
 mod loss;
 mod model;
 mod nagle;
