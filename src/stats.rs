@@ -86,6 +86,12 @@ pub struct Stats {
     pub tcp_fastopen_refused: u64,
     /// SYNs with Fast Open that found their listener's queue for it full.
     pub tcp_fastopen_overflows: u64,
+    /// Times that the memory of TCP connections came under pressure.
+    pub tcp_pressure: u64,
+    /// Octets received out of order that were forgotten for lack of memory.
+    pub tcp_pruned: u64,
+    /// TCP connections reset for lack of memory.
+    pub tcp_shed: u64,
     /// Dropped packets by reason.
     pub drops: Drops,
 }

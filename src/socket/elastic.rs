@@ -141,6 +141,23 @@ impl Memory {
         self.bytes.get_mut(at..stop).unwrap_or_default()
     }
 
+    /// Lets go of memory if what it has is four times what it needs, and more than the first.
+    fn shrink(&mut self) {
+        let wish = (self.reach as usize).next_power_of_two().max(FIRST);
+        if wish > self.size() / 4 {
+            return;
+        }
+        let mut smaller = Vec::new();
+        if smaller.try_reserve_exact(wish).is_err() {
+            return;
+        }
+        let [a, b] = self.span(0, self.reach as usize);
+        smaller.extend_from_slice(a);
+        smaller.extend_from_slice(b);
+        self.bytes = smaller;
+        self.head = 0;
+    }
+
     /// Counts `n` more octets, written before, as held.
     fn extend(&mut self, n: usize) {
         self.len = self.len.saturating_add(clamp(n)).min(self.reach);
@@ -235,6 +252,9 @@ impl Elastic {
 
     fn give_back(&mut self) {
         self.ring.take_if(|ring| ring.reach == 0);
+        if let Some(ring) = &mut self.ring {
+            ring.shrink();
+        }
     }
 }
 
@@ -264,6 +284,15 @@ impl RecvBuf for Elastic {
     /// Any number of octets, up to 4 GiB.
     fn set_capacity(&mut self, octets: usize) -> usize {
         self.limit_to(octets)
+    }
+    fn memory(&self) -> usize {
+        self.allocated()
+    }
+    fn forget_after(&mut self, offset: usize) {
+        if let Some(ring) = &mut self.ring {
+            let keep = (ring.len as usize).saturating_add(offset);
+            ring.reach = ring.reach.min(clamp(keep));
+        }
     }
     /// Also octets written out of order count as held.
     fn trim(&mut self) {
@@ -299,6 +328,9 @@ impl SendBuf for Elastic {
     /// Any number of octets, up to 4 GiB.
     fn set_capacity(&mut self, octets: usize) -> usize {
         self.limit_to(octets)
+    }
+    fn memory(&self) -> usize {
+        self.allocated()
     }
     fn trim(&mut self) {
         self.give_back();
@@ -357,6 +389,26 @@ mod tests {
         buf.consume(1);
         RecvBuf::trim(&mut buf);
         assert_eq!(buf.allocated(), 0);
+    }
+
+    #[test]
+    fn memory_follows_what_is_left() {
+        let mut buf = Elastic::new(1 << 20);
+        assert_eq!(WriteBuf::write(&mut buf, &[1; 60_000]), 60_000);
+        assert_eq!(RecvBuf::write(&mut buf, 70_000, &[2; 100]), 100);
+        assert_eq!(buf.allocated(), 1 << 17);
+        buf.consume(55_000);
+        // The octets far ahead are what holds the memory.
+        RecvBuf::trim(&mut buf);
+        assert_eq!(RecvBuf::memory(&buf), 1 << 17);
+        buf.forget_after(1000);
+        RecvBuf::trim(&mut buf);
+        assert_eq!(RecvBuf::memory(&buf), 8192);
+        assert_eq!(ReadBuf::peek(&buf).concat(), [1; 5000]);
+        // It goes on as before.
+        assert_eq!(RecvBuf::write(&mut buf, 0, &[3; 10_000]), 10_000);
+        buf.commit(10_000);
+        assert_eq!(buf.readable(), 15_000);
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub struct FixedSet<'a, K: Socket + 'a> {
     slots: ManagedSlice<'a, Slot<K>>,
     /// The next stamp.
     clock: u64,
+    /// Octets that the sockets are charged for.
+    memory: usize,
 }
 
 impl<K: Socket> fmt::Debug for FixedSet<'_, K> {
@@ -109,6 +111,7 @@ impl<'a, K: Socket + 'a> FixedSet<'a, K> {
         Self {
             slots: slots.into(),
             clock: 0,
+            memory: 0,
         }
     }
 
@@ -166,6 +169,7 @@ impl<'a, K: Socket + 'a> SocketSet<K> for FixedSet<'a, K> {
             .find(|(_, s)| s.entry.is_none() && s.generation < u32::MAX)
             .ok_or(OpenError::Full)?;
         let number = u32::try_from(i).map_err(|_| OpenError::Full)?;
+        self.memory = self.memory.saturating_add(socket.charged() as usize);
         slot.generation = slot.generation.saturating_add(1);
         slot.entry = Some(Entry {
             socket,
@@ -180,7 +184,9 @@ impl<'a, K: Socket + 'a> SocketSet<K> for FixedSet<'a, K> {
     fn remove(&mut self, h: Handle<K>) -> Option<K> {
         self.entry(h)?;
         let slot = self.slots.get_mut(h.slot() as usize)?;
-        slot.entry.take().map(|e| e.socket)
+        let socket = slot.entry.take().map(|e| e.socket)?;
+        self.memory = self.memory.saturating_sub(socket.charged() as usize);
+        Some(socket)
     }
 
     fn get(&self, h: Handle<K>) -> Option<&K> {
@@ -270,6 +276,30 @@ impl<'a, K: Socket + 'a> SocketSet<K> for FixedSet<'a, K> {
 
     fn next_deadline(&self) -> Option<Instant> {
         self.entries().filter_map(|(_, e)| e.deadline).min()
+    }
+
+    fn memory(&self) -> usize {
+        self.memory
+    }
+
+    fn account(&mut self, h: Handle<K>) -> (u32, u32) {
+        let Some(socket) = self.get_mut(h) else {
+            return (0, 0);
+        };
+        let (before, after) = (socket.charged(), socket.charge());
+        let others = self.memory.saturating_sub(before as usize);
+        self.memory = others.saturating_add(after as usize);
+        (before, after)
+    }
+
+    fn slots(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    fn at(&self, slot: u32) -> Option<Handle<K>> {
+        let entry = self.slots.get(slot as usize)?;
+        entry.entry.as_ref()?;
+        Some(Handle::new(slot, entry.generation))
     }
 
     fn notify(&mut self, h: Handle<K>) {

@@ -63,6 +63,28 @@ impl Gaps {
         self.spans.get().iter().map(|s| s.range())
     }
 
+    /// Octets held.
+    pub fn octets(&self) -> u32 {
+        let lengths = self
+            .spans
+            .get()
+            .iter()
+            .map(|s| s.end.saturating_sub(s.start));
+        lengths.fold(0, u32::saturating_add)
+    }
+
+    /// Forgets what begins at `offset` or later, and the part behind it of a range that reaches
+    /// over it: the farthest octets, which cost the least to send again (RFC 2018 §8). Returns
+    /// how many octets those were.
+    pub fn cut(&mut self, offset: u32) -> u32 {
+        let before = self.octets();
+        self.spans.retain(|s| {
+            s.end = s.end.min(offset);
+            s.start < s.end
+        });
+        before.saturating_sub(self.octets())
+    }
+
     /// Where the farthest range ends; 0 if there is none.
     pub fn end(&self) -> u32 {
         self.spans.get().iter().map(|s| s.end).max().unwrap_or(0)
@@ -139,6 +161,11 @@ impl Gaps {
         self.spans.retain(|_| false);
     }
 
+    /// Octets of memory the ranges take besides itself.
+    pub fn memory(&self) -> usize {
+        self.spans.memory()
+    }
+
     /// Gives memory back while there are no ranges.
     pub fn trim(&mut self) {
         self.spans.trim();
@@ -181,6 +208,14 @@ impl Spans {
         }
         heap.spans.insert(0, span);
         true
+    }
+
+    #[inline]
+    fn memory(&self) -> usize {
+        let heap = self.0.as_ref();
+        heap.map_or(0, |heap| {
+            heap.spans.capacity().saturating_mul(size_of::<Span>())
+        })
     }
 
     fn trim(&mut self) {
@@ -243,6 +278,10 @@ impl Spans {
         }
         self.len = len;
         true
+    }
+
+    fn memory(&self) -> usize {
+        0
     }
 
     fn trim(&mut self) {}

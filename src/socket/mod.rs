@@ -56,6 +56,16 @@ pub trait Socket {
     fn release(&mut self) -> bool {
         true
     }
+
+    /// Octets of memory it was last counted for, besides itself.
+    fn charged(&self) -> u32 {
+        0
+    }
+
+    /// Counts its memory anew; returns what it is.
+    fn charge(&mut self) -> u32 {
+        0
+    }
 }
 
 /// Names a socket of kind `K`; using it for another kind does not compile.
@@ -159,6 +169,26 @@ pub trait SocketSet<K: Socket> {
     fn next_expired(&mut self, now: Instant) -> Option<Handle<K>>;
     /// No socket expires before this; `None` if none is armed. May be early, never late.
     fn next_deadline(&self) -> Option<Instant>;
+
+    /// Octets of memory of all its sockets, as counted by [`account`](Self::account). A table
+    /// without an account says 0.
+    fn memory(&self) -> usize {
+        0
+    }
+    /// Counts a socket's memory anew; returns what it was and what it is.
+    fn account(&mut self, h: Handle<K>) -> (u32, u32) {
+        let _ = h;
+        (0, 0)
+    }
+    /// Number of slots that sockets may be in: more than that of any handle given out.
+    fn slots(&self) -> u32 {
+        0
+    }
+    /// The socket in `slot`, for those who go round the table.
+    fn at(&self, slot: u32) -> Option<Handle<K>> {
+        let _ = slot;
+        None
+    }
 
     /// There is news of this socket for the application. Idempotent.
     fn notify(&mut self, h: Handle<K>);

@@ -120,6 +120,10 @@ impl<B: DerefMut<Target = [u8]>> RecvBuf for Ring<B> {
     fn set_capacity(&mut self, octets: usize) -> usize {
         self.limit_to(octets)
     }
+    /// The buffer, whatever is in it.
+    fn memory(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 impl<B: DerefMut<Target = [u8]>> ReadBuf for Ring<B> {
@@ -153,6 +157,10 @@ impl<B: DerefMut<Target = [u8]>> SendBuf for Ring<B> {
     /// At most the size of the buffer.
     fn set_capacity(&mut self, octets: usize) -> usize {
         self.limit_to(octets)
+    }
+    /// The buffer, whatever is in it.
+    fn memory(&self) -> usize {
+        self.bytes.len()
     }
 }
 

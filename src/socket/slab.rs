@@ -154,6 +154,8 @@ pub struct SlabSet<K: Socket> {
     epoch: u32,
     news: List<NEWS>,
     wheel: Wheel,
+    /// Octets that the sockets are charged for.
+    memory: usize,
 }
 
 impl<K: Socket> Default for SlabSet<K> {
@@ -186,6 +188,7 @@ impl<K: Socket> SlabSet<K> {
             epoch: 0,
             news: List::EMPTY,
             wheel: Wheel::new(),
+            memory: 0,
         }
     }
 
@@ -300,6 +303,7 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
             None => None,
         };
         let number = self.vacancy()?;
+        self.memory = self.memory.saturating_add(socket.charged() as usize);
         let slot = self.slots.get_mut(number).ok_or(OpenError::Full)?;
         slot.generation = slot.generation.saturating_add(1);
         slot.socket = Some(socket);
@@ -320,6 +324,8 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
         self.unindex(number);
         let slot = self.slots.get_mut(number)?;
         let socket = slot.socket.take();
+        let charged = socket.as_ref().map_or(0, Socket::charged);
+        self.memory = self.memory.saturating_sub(charged as usize);
         self.len = self.len.saturating_sub(1);
         if slot.generation < u32::MAX {
             slot.tag = core::mem::replace(&mut self.free, number);
@@ -427,6 +433,30 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
     fn next_deadline(&self) -> Option<Instant> {
         let next = self.wheel.next_deadline();
         (next != NEVER).then(|| Instant::from_micros(next))
+    }
+
+    fn memory(&self) -> usize {
+        self.memory
+    }
+
+    fn account(&mut self, h: Handle<K>) -> (u32, u32) {
+        let Some(socket) = self.get_mut(h) else {
+            return (0, 0);
+        };
+        let (before, after) = (socket.charged(), socket.charge());
+        let others = self.memory.saturating_sub(before as usize);
+        self.memory = others.saturating_add(after as usize);
+        (before, after)
+    }
+
+    fn slots(&self) -> u32 {
+        self.slots.len()
+    }
+
+    fn at(&self, slot: u32) -> Option<Handle<K>> {
+        let entry = self.slots.get(slot)?;
+        entry.socket.as_ref()?;
+        Some(Handle::new(slot, entry.generation))
     }
 
     fn notify(&mut self, h: Handle<K>) {

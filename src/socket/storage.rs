@@ -17,7 +17,16 @@ pub trait RecvBuf {
     fn commit(&mut self, n: usize);
     /// Changes how many octets it holds at most; what is held stays. Returns what it is now.
     fn set_capacity(&mut self, octets: usize) -> usize;
-    /// Gives memory back while it holds nothing.
+    /// Octets of memory it occupies now.
+    fn memory(&self) -> usize {
+        self.capacity()
+    }
+    /// What was written `offset` octets past the last committed one, or farther, is no longer
+    /// needed; nor is the memory it is in.
+    fn forget_after(&mut self, offset: usize) {
+        let _ = offset;
+    }
+    /// Gives back memory that what it holds does not need.
     fn trim(&mut self) {}
 }
 
@@ -43,7 +52,11 @@ pub trait SendBuf {
     fn capacity(&self) -> usize;
     /// Changes how many octets it holds at most; what is held stays. Returns what it is now.
     fn set_capacity(&mut self, octets: usize) -> usize;
-    /// Gives memory back while it holds nothing.
+    /// Octets of memory it occupies now.
+    fn memory(&self) -> usize {
+        self.capacity()
+    }
+    /// Gives back memory that what it holds does not need.
     fn trim(&mut self) {}
 }
 

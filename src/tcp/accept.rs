@@ -53,6 +53,8 @@ pub(super) struct Listener {
     /// Connections before the end of theirs.
     pub fast: Queue,
     waiting: usize,
+    /// Octets of memory of the connections that wait.
+    pub memory: usize,
     first: Link,
     last: Link,
     /// Closed sockets with buffers, for connections to come.
@@ -67,6 +69,7 @@ impl Listener {
             handshakes: 0,
             fast: Queue::default(),
             waiting: 0,
+            memory: 0,
             first: Link::NONE,
             last: Link::NONE,
             spare: Link::NONE,
@@ -105,6 +108,20 @@ where
     match set.get(at).map(|socket| &socket.role) {
         Some(Role::Listen(listener)) => listener.spare != Link::NONE,
         _ => false,
+    }
+}
+
+/// Octets of memory of the connections that wait at listener `at`.
+pub(super) fn memory<R, T, C, S>(set: &S, at: Handle<Sock<R, T, C>>) -> usize
+where
+    R: RecvBuf,
+    T: SendBuf,
+    C: Congestion,
+    S: SocketSet<Sock<R, T, C>>,
+{
+    match set.get(at).map(|socket| &socket.role) {
+        Some(Role::Listen(listener)) => listener.memory,
+        _ => 0,
     }
 }
 
@@ -169,11 +186,13 @@ where
     S: SocketSet<Sock<R, T, C>>,
 {
     let h = listener(set.get_mut(at))?.first.handle()?;
+    let charged = set.get(h).map_or(0, |child| child.charged as usize);
     let next = set.get_mut(h).map(|child| {
         child.wants.clear(Wants::QUEUED);
         core::mem::replace(&mut child.next, Link::NONE)
     });
     let queue = listener(set.get_mut(at))?;
+    queue.memory = queue.memory.saturating_sub(charged);
     queue.first = next.unwrap_or(Link::NONE);
     queue.waiting = queue.waiting.saturating_sub(1);
     if queue.first == Link::NONE {

@@ -42,7 +42,7 @@ pub(super) struct Measure {
     echo: u32,
     /// Octets that the application read in a round trip, at most.
     space: u32,
-    /// Up to where it had read, and when.
+    /// Where it was, and when (see `read_to`).
     read_to: SeqNum,
     read_at: u32,
 }
@@ -154,10 +154,13 @@ impl<C: Congestion> Tcb<C> {
         };
     }
 
-    /// Up to where the application has read.
+    /// Octets of the stream that do not wait for the application, as a place in it: those it
+    /// has read, and those that came out of order, which it cannot read yet. So a hole that is
+    /// filled at last does not look like a fast path.
     fn read_to(&self, rx: &impl RecvBuf) -> SeqNum {
         let unread = rx.capacity().saturating_sub(rx.window());
-        self.rcv_nxt - u32::try_from(unread).unwrap_or(u32::MAX)
+        let held = self.reassembly.gaps.octets();
+        self.rcv_nxt - u32::try_from(unread).unwrap_or(u32::MAX) + held
     }
 
     /// The application has read: once a round trip, the buffer grows to what the next ones may
@@ -169,16 +172,19 @@ impl<C: Congestion> Tcb<C> {
         // Of a buffer that was smaller before.
         let most = self.options.window_clamp();
         self.rcv_ssthresh = self.rcv_ssthresh.max(floor).min(most);
-        let (read_to, mss) = (self.read_to(rx), u32::from(self.adv_mss));
         let may = !self.options.receive_fixed && cfg.receive_autotuning;
         let may = may && self.level == Level::Free;
+        let over = |measure: &Measure| {
+            let took = clock(now).wrapping_sub(measure.read_at);
+            measure.rtt > 0 && took >= measure.rtt
+        };
+        if !self.tuning.get().is_some_and(over) {
+            return;
+        }
+        let (read_to, mss) = (self.read_to(rx), u32::from(self.adv_mss));
         let Some(measure) = self.tuning.get_mut() else {
             return;
         };
-        let took = clock(now).wrapping_sub(measure.read_at);
-        if measure.rtt == 0 || took < measure.rtt {
-            return;
-        }
         let copied = read_to.saturating_since(measure.read_to);
         if copied > measure.space {
             let more = copied.saturating_sub(measure.space).min(measure.space);

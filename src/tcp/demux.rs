@@ -10,6 +10,7 @@ use phy::RxCsum;
 use super::accept::Link;
 use super::congestion::Congestion;
 use super::fastopen::Early;
+use super::memory::Level;
 use super::segment::{Effects, Gone, Plan, Segment, reset_for};
 use super::seq::SeqNum;
 use super::socket::{Role, SocketOf, Wants};
@@ -18,7 +19,7 @@ use crate::context::Cx;
 use crate::error::{Drop, TxError};
 use crate::iface::PacketTx;
 use crate::net::{Answer, IcmpError, Ingress};
-use crate::socket::{Socket, SocketSet, Stores};
+use crate::socket::{SendBuf, Socket, SocketSet, Stores};
 use crate::transport::Endpoint;
 use crate::wire::{Tcp as Header, TcpOptions};
 
@@ -174,10 +175,18 @@ impl<C: Congestion> Tcp<C> {
         S: Stores<SocketOf<S, C>>,
         T: PacketTx,
     {
+        let level = self.level_for::<S>(set, h);
+        if level == Level::Full {
+            self.reclaim_some::<S>(set, cx);
+        }
         let Some(socket) = set.get_mut(h) else { return };
         let Role::Connection(tcb) = &mut socket.role else {
             return;
         };
+        if socket.wants.any(Wants::SHED) {
+            return cx.drop(Drop::Memory);
+        }
+        tcb.set_level(level);
         let now = cx.now;
         let mut effects = tcb.receive(&self.config, now, segment, &mut socket.rx, &mut socket.tx);
         if let Some(plan) = effects.answer.take() {
@@ -237,6 +246,11 @@ impl<C: Congestion> Tcp<C> {
                     return;
                 }
                 set.arm(h, None);
+                if let Some(socket) = set.get_mut(h) {
+                    // Nobody will send it any more.
+                    socket.tx.release(socket.tx.queued());
+                    socket.tx.trim();
+                }
                 // It has no key any more, so none can be in use.
                 let _ = set.rekey(h);
             }
@@ -244,6 +258,7 @@ impl<C: Congestion> Tcp<C> {
         if effects.news && !wants.any(Wants::QUEUED | Wants::RELEASE) {
             set.notify(h);
         }
+        self.account::<S>(set, cx, h);
     }
 
     /// A connection's deadline came.

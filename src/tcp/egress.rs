@@ -13,6 +13,7 @@ use super::demux::{Ends, header_of};
 use super::error::TcpError;
 use super::fastopen::decorate;
 use super::listen::MOST_REPEATS;
+use super::memory::{Level, SHED};
 use super::passive::{is_parent, limited, mss_of};
 use super::segment::{Gone, Plan, Room};
 use super::socket::{Role, SocketOf, TcpSocket, Wants};
@@ -52,6 +53,7 @@ impl<C: Congestion> Tcp<C> {
         while sent < budget {
             let Some(h) = set.next_ready() else { break };
             let turn = self.turn::<S>(set, cx, out, h);
+            self.account::<S>(set, cx, h);
             sent = sent.saturating_add(turn.sent);
             if turn.full {
                 break;
@@ -199,6 +201,7 @@ impl<C: Congestion> Tcp<C> {
         if socket.wants.take(Wants::OPTIONS) {
             let _ = tcb.set_options(config, now, tcb.options());
         }
+        tcb.set_level(self.account.level);
         if socket.wants.take(Wants::READ) {
             let _ = tcb.on_read(config, now, &mut socket.rx);
         }
@@ -208,13 +211,17 @@ impl<C: Congestion> Tcp<C> {
         let mut effects = super::Effects::default();
         if socket.wants.take(Wants::ABORT) {
             effects.answer = tcb.abort(now);
+            if socket.wants.take(Wants::SHED) {
+                tcb.error = Some(SHED);
+            }
             effects.gone = Gone::Closed;
             effects.news = true;
         } else if socket.wants.any(Wants::RELEASE) && !tcb.orphan {
             let unread = socket.rx.capacity().saturating_sub(socket.rx.window());
             effects = tcb.close(config, now, unread);
             if effects.gone == Gone::No {
-                if orphans >= self.limits.orphans {
+                let full = self.account.level == Level::Full && socket.tx.queued() > 0;
+                if full || orphans >= self.limits.orphans {
                     effects.answer = tcb.abort(now);
                     effects.gone = Gone::Closed;
                 } else {

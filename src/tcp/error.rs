@@ -20,6 +20,9 @@ pub enum TcpError {
     NetUnreachable,
     /// This side aborted the connection.
     Aborted,
+    /// The stack ran out of memory, and this connection was among those that could be spared
+    /// ([`MemoryLimits`](super::MemoryLimits)).
+    NoMemory,
     /// The local address and port are taken, or no ephemeral port is left towards the peer.
     AddrInUse,
 }
@@ -34,6 +37,7 @@ impl fmt::Display for TcpError {
             Self::HostUnreachable => "no route to host",
             Self::NetUnreachable => "network is unreachable",
             Self::Aborted => "connection aborted",
+            Self::NoMemory => "out of memory",
             Self::AddrInUse => "address already in use",
         })
     }

@@ -18,6 +18,7 @@ impl TcpError {
             Self::HostUnreachable => ErrorKind::HostUnreachable,
             Self::NetUnreachable => ErrorKind::NetworkUnreachable,
             Self::Aborted => ErrorKind::ConnectionAborted,
+            Self::NoMemory => ErrorKind::OutOfMemory,
             Self::AddrInUse => ErrorKind::AddrInUse,
         }
     }

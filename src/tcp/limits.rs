@@ -1,5 +1,7 @@
 //! How much a stack's TCP keeps for peers that have not proved themselves, or have gone.
 
+use super::memory::MemoryLimits;
+
 /// Bounds of the tables that all listeners and all closed connections share.
 ///
 /// Without an allocator either table holds 16 entries at most;
@@ -20,6 +22,8 @@ pub struct Limits {
     pub fastopen_servers: usize,
     /// When handshakes are kept in no table at all.
     pub cookies: Cookies,
+    /// Memory of all connections together.
+    pub memory: MemoryLimits,
 }
 
 impl Default for Limits {
@@ -32,6 +36,7 @@ impl Default for Limits {
             backlog: 4096,
             fastopen_servers: 1024,
             cookies: Cookies::WhenFull,
+            memory: MemoryLimits::default(),
         }
     }
 }

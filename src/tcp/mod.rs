@@ -93,6 +93,7 @@ pub use event::{Event, Observer};
 pub use fastopen::{Early, EarlyFailure, FastOpenKey, SynOffer};
 pub use info::TcpInfo;
 pub use limits::{Cookies, Limits};
+pub use memory::{Level, MemoryLimits};
 pub use options::{Options, TcpKeepalive};
 pub use push::SendFlags;
 pub use recovery::CaState;
@@ -147,6 +148,8 @@ pub struct Tcp<C = Reno> {
     memory: Memory,
     /// What Fast Open cookies are made with.
     keys: Keys,
+    /// Memory of all connections.
+    account: memory::Account,
     /// The connection of the last segment: most segments come in runs.
     recent: Link,
     control: PhantomData<fn() -> C>,
@@ -173,6 +176,7 @@ impl<C> Default for Tcp<C> {
             ports: Ports::default(),
             memory: Memory::new(limits.fastopen_servers),
             keys: Keys::default(),
+            account: memory::Account::default(),
             recent: Link::NONE,
             control: PhantomData,
         }
@@ -254,6 +258,7 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
 
     fn timers(&mut self, set: &mut Self::Set, cx: &mut Cx) {
         self.waits.expire(cx.now);
+        self.reclaim::<S>(set, cx);
         while let Some(h) = set.next_expired(cx.now) {
             self.expired::<S>(set, cx, h);
         }

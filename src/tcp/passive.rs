@@ -182,6 +182,9 @@ impl<C: Congestion> Tcp<C> {
         let Some(listener) = listener_of(socket) else {
             return;
         };
+        if !self.has_memory(listener) {
+            return cx.drop(Drop::Memory);
+        }
         if listener.is_full(self.limits.backlog) || !buffers {
             return cx.drop(Drop::Backlog);
         }
@@ -516,6 +519,10 @@ impl<C: Congestion> Tcp<C> {
         handshake.adv_mss = limited(handshake.adv_mss, &options);
         handshake.peer.mss = limited(handshake.peer.mss, &options);
         let (rx, tx) = (parent.rx.capacity(), parent.tx.capacity());
+        if listener_of(parent).is_some_and(|listener| !self.has_memory(listener)) {
+            cx.drop(Drop::Memory);
+            return None;
+        }
         if listener_of(parent).is_none_or(|listener| listener.is_full(self.limits.backlog)) {
             cx.drop(Drop::Backlog);
             return None;

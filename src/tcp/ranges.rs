@@ -174,6 +174,18 @@ impl Ranges {
         self.octets = 0;
     }
 
+    /// Octets of memory they take besides itself.
+    #[inline]
+    pub fn memory(&self) -> usize {
+        #[cfg(feature = "alloc")]
+        return self
+            .slots
+            .as_ref()
+            .map_or(0, |_| size_of::<[Range; CAPACITY]>());
+        #[cfg(not(feature = "alloc"))]
+        0
+    }
+
     /// Gives the memory back while there is no range.
     pub fn trim(&mut self) {
         #[cfg(feature = "alloc")]

@@ -9,6 +9,7 @@ use super::autotune::third_free;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
+use super::memory::Level;
 use super::rack::Tail;
 use super::recovery::Mode;
 use super::segment::{Effects, Gone, Plan, Segment, reset_for};
@@ -109,6 +110,7 @@ impl<C: Congestion> Tcb<C> {
             && segment.options.user_timeout.is_none()
             && self.scoreboard.ranges.is_empty()
             && !self.fin_seen
+            && self.level != Level::Full
             && !self.orphan;
         let advance = segment.ack.since(self.snd_una);
         let len = segment.payload.len();
@@ -287,7 +289,9 @@ impl<C: Congestion> Tcb<C> {
             let out_of_order = seq.gt(nxt);
             let text = segment.payload.len();
             self.measure_segment(cfg, text, flags.psh());
-            self.text(cfg, now, seq, segment.payload, flags.fin(), rx);
+            if !self.text(cfg, now, seq, segment.payload, flags.fin(), rx) {
+                effects.dropped = Some(Drop::Memory);
+            }
             self.tune_receive(cfg, now, text, echo, rx);
             if self.fin_seen && self.rcv_nxt == self.fin_at {
                 if let Some(gone) = self.fin(now, rx) {
@@ -368,8 +372,8 @@ impl<C: Congestion> Tcb<C> {
         stored > 0
     }
 
-    /// Stores text, in order or not, as far as window and buffer take it, and notes a FIN
-    /// behind it.
+    /// Stores text, in order or not, as far as window, buffer and memory take it, and notes a
+    /// FIN behind it. False if memory did not.
     fn text(
         &mut self,
         cfg: &Config,
@@ -378,7 +382,7 @@ impl<C: Congestion> Tcb<C> {
         text: &[u8],
         fin: bool,
         rx: &mut impl RecvBuf,
-    ) {
+    ) -> bool {
         let text_end = seq + text.len() as u32;
         // Trim to the window on both sides.
         let old = self.rcv_nxt.saturating_since(seq) as usize;
@@ -403,9 +407,11 @@ impl<C: Congestion> Tcb<C> {
         } else {
             fitting
         };
+        let offset = from.since(self.rcv_nxt) as usize;
+        let wanted = fitting.len();
+        let fitting = self.affordable(cfg, rx, offset, fitting);
         let filled_gap = !self.reassembly.gaps.is_empty();
         if !fitting.is_empty() {
-            let offset = from.since(self.rcv_nxt) as usize;
             let stored = rx.write(offset, fitting).min(fitting.len()) as u32;
             if offset == 0 {
                 let octets = self.reassembly.gaps.advance(stored);
@@ -424,6 +430,7 @@ impl<C: Congestion> Tcb<C> {
         if !all || filled_gap || fin || old > 0 || from.gt(self.rcv_nxt) {
             self.ack.owed = Owed::Now;
         }
+        fitting.len() == wanted
     }
 
     /// The peer's FIN is next (RFC 9293 §3.10.7.4, eighth). `Some` if that ends the connection.

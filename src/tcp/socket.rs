@@ -81,6 +81,8 @@ pub struct TcpSocket<R, T, C = Reno> {
     pub(super) error: Option<TcpError>,
     pub(super) ttl: Option<u8>,
     pub(super) tos: u8,
+    /// Octets of memory it was last counted for.
+    pub(super) charged: u32,
     /// The next in a listener's queue or among its spare sockets.
     pub(super) next: Link,
     pub(super) rx: R,
@@ -134,6 +136,8 @@ impl Wants {
     pub const DEFERRED: u16 = 2048;
     /// The application reads no more.
     pub const DEAF: u16 = 512;
+    /// To be reset for its memory.
+    pub const SHED: u16 = 1024;
 
     pub fn set(&mut self, flags: u16) {
         self.0 |= flags;
@@ -197,6 +201,7 @@ impl<R, T, C> TcpSocket<R, T, C> {
             error: None,
             ttl: None,
             tos: 0,
+            charged: 0,
             next: Link::NONE,
             rx,
             tx,
@@ -452,6 +457,15 @@ impl<R: RecvBuf, T: SendBuf, C: Congestion> Socket for TcpSocket<R, T, C> {
         }
     }
 
+    fn charged(&self) -> u32 {
+        self.charged
+    }
+
+    fn charge(&mut self) -> u32 {
+        self.charged = self.occupies();
+        self.charged
+    }
+
     /// Unread octets make it a reset, else a FIN follows what is unsent; the socket lives on
     /// without its application until the peer has acknowledged.
     fn release(&mut self) -> bool {
@@ -462,6 +476,21 @@ impl<R: RecvBuf, T: SendBuf, C: Congestion> Socket for TcpSocket<R, T, C> {
         };
         self.wants.set(Wants::RELEASE);
         over
+    }
+}
+
+impl<R: RecvBuf, T: SendBuf, C: Congestion> TcpSocket<R, T, C> {
+    /// Octets of memory it holds now, besides itself.
+    #[inline]
+    pub(super) fn occupies(&self) -> u32 {
+        let own = match &self.role {
+            Role::Connection(tcb) => tcb.occupies(),
+            _ => 0,
+        };
+        let all = own
+            .saturating_add(self.rx.memory())
+            .saturating_add(self.tx.memory());
+        u32::try_from(all).unwrap_or(u32::MAX)
     }
 }
 

@@ -275,9 +275,7 @@ impl<C: Congestion> Tcb<C> {
         {
             gauge.trim();
         }
-        if tx.queued() == 0 {
-            tx.trim();
-        }
+        tx.trim();
         self.tune_idle(cfg, tx);
     }
 

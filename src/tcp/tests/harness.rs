@@ -114,6 +114,12 @@ impl RecvBuf for Rx {
         self.capacity = octets;
         octets
     }
+    fn memory(&self) -> usize {
+        self.octets.len()
+    }
+    fn forget_after(&mut self, offset: usize) {
+        self.octets.truncate(self.committed + offset);
+    }
 }
 
 /// A strict send buffer: it holds octets by position.
