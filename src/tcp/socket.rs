@@ -137,7 +137,7 @@ impl Wants {
     /// The application reads no more.
     pub const DEAF: u16 = 512;
     /// To be reset for its memory.
-    pub const SHED: u16 = 1024;
+    pub const SHED: u16 = 4096;
 
     pub fn set(&mut self, flags: u16) {
         self.0 |= flags;
