@@ -79,6 +79,15 @@ pub struct Options {
     pub ecn: Option<Ecn>,
 }
 
+impl Options {
+    /// For a socket whose buffers the application gave.
+    pub(super) const fn on_buffers_of(mut self, own: &Self) -> Self {
+        self.receive_fixed = own.receive_fixed;
+        self.send_fixed = own.send_fixed;
+        self
+    }
+}
+
 /// When an idle peer is probed, as socket2's value of this name: what is not set stays as it is.
 ///
 /// ```

@@ -536,10 +536,7 @@ impl<C: Congestion> Tcp<C> {
             return None;
         };
         if S::stream(0, 0).is_none() {
-            // Its buffers are the application's.
-            let own = socket.options();
-            options.receive_fixed = own.receive_fixed;
-            options.send_fixed = own.send_fixed;
+            options = options.on_buffers_of(&socket.options());
         }
         handshake.rcv_wnd = window::of_syn(socket.rx.capacity()).into();
         let mut tcb = make(&self.config, &handshake, &mut socket.rx);
