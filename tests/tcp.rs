@@ -22,6 +22,8 @@ mod icmp;
 mod listen;
 #[path = "tcp/many.rs"]
 mod many;
+#[path = "tcp/marks.rs"]
+mod marks;
 #[path = "tcp/open.rs"]
 mod open;
 #[path = "tcp/sockets.rs"]

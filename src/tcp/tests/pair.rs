@@ -21,6 +21,8 @@ struct Pipe {
     twice: u32,
     reorder: u32,
     delay_ms: u64,
+    /// Of packets that are ECN-capable.
+    mark: u32,
     /// Deliver trains whole, as receive offload does.
     merge: bool,
 }
@@ -37,6 +39,7 @@ struct Side {
     scaling: bool,
     no_delay: bool,
     congestion: Algorithm,
+    ecn: Ecn,
     iss: u32,
     /// Reads at most so many octets at a time, every few milliseconds.
     read: usize,
@@ -51,6 +54,7 @@ struct Packet {
     window: u16,
     options: OptionBytes,
     text: Vec<u8>,
+    ecn: u8,
 }
 
 struct End {
@@ -96,6 +100,7 @@ impl End {
             timestamps: side.timestamps,
             sack: side.sack,
             window_scaling: side.scaling,
+            ecn: side.ecn,
             ..Config::default()
         };
         let rx = Rx::new(side.buffer);
@@ -143,6 +148,9 @@ impl World {
             );
             end.edge = Some(last.max(edge));
         }
+        // Only new text is ECN-capable (RFC 3168 §6.1.4 to §6.1.6).
+        let capable = plan.len > 0 && plan.seq == end.tcb.snd_nxt;
+        assert!(plan.ecn == 0 || capable, "{plan:?}");
         let text = end.tx.text(plan.offset, plan.len);
         let step = if self.pipe.merge {
             plan.len.max(1)
@@ -170,7 +178,9 @@ impl World {
                 if self.rng.chance(self.pipe.reorder) {
                     delay += self.rng.next() % 30_000;
                 }
+                let marked = plan.ecn != 0 && self.rng.chance(self.pipe.mark);
                 self.wire.push(Packet {
+                    ecn: if marked { 3 } else { plan.ecn },
                     at: self.now + Duration::from_micros(delay),
                     to: 1 - from,
                     seq: plan.seq + offset,
@@ -204,7 +214,7 @@ impl World {
             urgent: 0,
             options: TcpOptions::parse(packet.options.as_slice()),
             payload: &packet.text,
-            ecn: 0,
+            ecn: packet.ecn,
         };
         let end = &mut self.ends[packet.to];
         if end.tcb.state() == State::TimeWait && segment.flags.fin() {
@@ -314,9 +324,13 @@ fn side() -> impl Strategy<Value = Side> {
         0usize..40_000,
     );
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    let rest = (prop::sample::select(&Algorithm::ALL), any::<u32>());
+    let control = (
+        prop::sample::select(&Algorithm::ALL),
+        prop::sample::select(&Ecn::ALL),
+    );
+    let rest = (control, any::<u32>());
     (sizes, paths, flags, rest, 200usize..30_000).prop_map(
-        |((write, buffer), (mss, gso), flags, (congestion, iss), read)| Side {
+        |((write, buffer), (mss, gso), flags, ((congestion, ecn), iss), read)| Side {
             write,
             buffer,
             mss,
@@ -326,6 +340,7 @@ fn side() -> impl Strategy<Value = Side> {
             scaling: flags.2,
             no_delay: flags.3,
             congestion,
+            ecn,
             iss,
             read,
         },
@@ -333,13 +348,16 @@ fn side() -> impl Strategy<Value = Side> {
 }
 
 fn pipe() -> impl Strategy<Value = Pipe> {
-    let rates = (0u32..150, 0u32..100, 0u32..200);
-    (rates, 0u64..60, any::<bool>()).prop_map(|((loss, twice, reorder), delay_ms, merge)| Pipe {
-        loss,
-        twice,
-        reorder,
-        delay_ms,
-        merge,
+    let rates = (0u32..150, 0u32..100, 0u32..200, 0u32..300);
+    (rates, 0u64..60, any::<bool>()).prop_map(|((loss, twice, reorder, mark), delay_ms, merge)| {
+        Pipe {
+            loss,
+            twice,
+            reorder,
+            delay_ms,
+            mark,
+            merge,
+        }
     })
 }
 
