@@ -217,7 +217,8 @@ where
             }
             8 => {
                 let octets = skewed(&mut self.rng, 100_000) as u32;
-                self.with("notsent lowat", |_, s| {
+                self.with("notsent lowat", |end, s| {
+                    end.bounded = true;
                     s.set_notsent_lowat(on.then_some(octets));
                 });
             }

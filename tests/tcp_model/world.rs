@@ -377,7 +377,9 @@ where
         let stood = end.stood;
         let right = end.aborted
             || match error {
+                // A reset is a broken pipe once the peer's end was read (Linux).
                 TcpError::Reset => by_peer || fragile,
+                TcpError::BrokenPipe => by_peer || fragile,
                 // Of two that call each other the first may find nobody yet.
                 TcpError::Refused => {
                     let crossing = peer.is_some_and(|p| !p.accepted && !end.accepted);

@@ -1,0 +1,96 @@
+//! Network namespaces without names, which end with the process, and taps in them.
+
+use std::fs::File;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::thread;
+
+use nix::sched::{CloneFlags, setns, unshare};
+use phy::Tap;
+
+/// What both sides of a path are called.
+pub const NEAR: (Ipv4Addr, &str) = (Ipv4Addr::new(10, 213, 0, 1), "02:00:00:00:00:01");
+/// The other side.
+pub const FAR: (Ipv4Addr, &str) = (Ipv4Addr::new(10, 213, 0, 2), "02:00:00:00:00:02");
+/// The tap in every namespace.
+const TAP: &str = "wire0";
+
+/// A namespace.
+#[derive(Debug)]
+pub struct Namespace(OwnedFd);
+
+/// A kernel behind a tap.
+#[derive(Debug)]
+pub struct Kernel {
+    pub place: Namespace,
+    pub ip: Ipv4Addr,
+}
+
+impl Namespace {
+    /// A fresh one.
+    pub fn new() -> io::Result<Self> {
+        let enter = || -> io::Result<Self> {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            for kind in ["all", "default"] {
+                let file = format!("/proc/sys/net/ipv6/conf/{kind}/disable_ipv6");
+                let _ = std::fs::write(file, "1");
+            }
+            Ok(Self(File::open("/proc/thread-self/ns/net")?.into()))
+        };
+        thread::spawn(enter).join().expect("no panic")
+    }
+
+    /// Runs `f` on a thread inside.
+    pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        thread::scope(|scope| {
+            let inside = || {
+                setns(&self.0, CloneFlags::CLONE_NEWNET).expect("our namespace");
+                f()
+            };
+            scope.spawn(inside).join().expect("no panic")
+        })
+    }
+
+    fn ip(&self, args: &str) -> io::Result<()> {
+        let run = || Command::new("ip").args(args.split(' ')).output();
+        let output = self.run(run)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("ip {args}: {said}")))
+    }
+}
+
+impl Kernel {
+    /// A kernel called `own` that knows `other` on its link, and the tap to it. Its congestion
+    /// control is CUBIC, and it forgets paths from one connection to the next.
+    pub fn new(own: (Ipv4Addr, &str), other: (Ipv4Addr, &str)) -> io::Result<(Self, Tap)> {
+        let place = Namespace::new()?;
+        let tap = place.run(|| Tap::open(TAP)).map_err(io::Error::other)?;
+        place.ip("link set lo up")?;
+        place.ip(&format!("link set {TAP} address {}", own.1))?;
+        place.ip(&format!("addr add {}/24 dev {TAP}", own.0))?;
+        place.ip(&format!("link set {TAP} up"))?;
+        place.ip(&format!(
+            "neigh replace {} lladdr {} dev {TAP} nud permanent",
+            other.0, other.1
+        ))?;
+        place.run(|| -> io::Result<()> {
+            let set = |name: &str, value: &str| {
+                std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value)
+            };
+            set("tcp_no_metrics_save", "1")?;
+            set("tcp_congestion_control", "cubic")
+        })?;
+        Ok((Self { place, ip: own.0 }, tap))
+    }
+
+    /// A number of the kernel.
+    pub fn number(&self, name: &str) -> String {
+        let read = || std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
+        self.place.run(read).unwrap_or_default().trim().to_owned()
+    }
+}
