@@ -1,13 +1,16 @@
 //! Applications on the kernel's sockets.
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use netstrata::host::Pattern;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, setsockopt, sockopt,
+};
 
 use crate::lab::Kernel;
 
@@ -64,19 +67,27 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_write_timeout(Some(TICK))
 }
 
-fn size(socket: &impl AsFd, buffer: Option<usize>) -> io::Result<()> {
+/// A socket under CUBIC with buffers of this size, both chosen before anything is agreed on.
+fn socket(buffer: Option<usize>) -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+    let fd = socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&fd, sockopt::TcpCongestion, &OsString::from("cubic"))?;
     if let Some(octets) = buffer {
-        setsockopt(socket, sockopt::SndBuf, &octets)?;
-        setsockopt(socket, sockopt::RcvBuf, &octets)?;
+        setsockopt(&fd, sockopt::SndBuf, &octets)?;
+        setsockopt(&fd, sockopt::RcvBuf, &octets)?;
     }
-    Ok(())
+    Ok(fd)
 }
 
 /// A socket that listens.
 pub fn listen(kernel: &Kernel, buffer: Option<usize>) -> io::Result<TcpListener> {
-    let at = SocketAddr::from((kernel.ip, PORT));
-    let listener = kernel.place.run(|| TcpListener::bind(at))?;
-    size(&listener, buffer)?;
+    let at = SockaddrIn::from(SocketAddrV4::new(kernel.ip, PORT));
+    let listener = kernel.place.run(|| -> io::Result<_> {
+        let fd = socket(buffer)?;
+        socket::bind(fd.as_raw_fd(), &at)?;
+        socket::listen(&fd, Backlog::new(1)?)?;
+        Ok(TcpListener::from(fd))
+    })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
@@ -119,25 +130,12 @@ fn again(e: &io::Error) -> bool {
 
 /// Connects to `peer` and writes all.
 pub fn send(kernel: &Kernel, peer: Ipv4Addr, transfer: &Transfer) -> io::Result<()> {
-    let to = SocketAddr::from((peer, PORT));
-    let left = transfer.until.saturating_duration_since(Instant::now());
-    let connect = || {
-        // Buffers are set before the window scale is chosen.
-        use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, socket};
-        use std::os::fd::AsRawFd;
-        if transfer.buffer.is_none() {
-            return TcpStream::connect_timeout(&to, left);
-        }
-        let (family, kind) = (AddressFamily::Inet, SockType::Stream);
-        let fd = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
-        size(&fd, transfer.buffer)?;
-        connect(
-            fd.as_raw_fd(),
-            &SockaddrIn::from(std::net::SocketAddrV4::new(peer, PORT)),
-        )?;
+    let to = SockaddrIn::from(SocketAddrV4::new(peer, PORT));
+    let mut stream = kernel.place.run(|| -> io::Result<_> {
+        let fd = socket(transfer.buffer)?;
+        socket::connect(fd.as_raw_fd(), &to)?;
         Ok(TcpStream::from(fd))
-    };
-    let mut stream = kernel.place.run(connect)?;
+    })?;
     prepare(&stream)?;
     let (mut pattern, mut buffer) = (Pattern::new(), vec![0; 256 << 10]);
     let mut left = transfer.octets;
