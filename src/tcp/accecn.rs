@@ -502,11 +502,10 @@ impl<C: Congestion> Tcb<C> {
     /// Octets that the SACK blocks of a segment report for the first time.
     fn newly_reported(&self, segment: &Segment<'_>) -> u32 {
         let floor = segment.ack.max(self.snd_una);
-        let ranges = &self.scoreboard.ranges;
         let new = |(lo, hi): (u32, u32)| {
             let (lo, hi) = (super::SeqNum(lo), super::SeqNum(hi));
             if lo.gt(floor) && lo.lt(hi) && hi.le(self.snd_nxt) {
-                hi.since(lo).saturating_sub(ranges.octets_in(lo, hi))
+                self.flight.unreported(lo, hi)
             } else {
                 0
             }

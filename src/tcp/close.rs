@@ -121,11 +121,9 @@ impl<C: Congestion> Tcb<C> {
         self.ack.owed = Owed::No;
         self.syn_due = false;
         self.probe_due = false;
-        self.loss = Default::default();
+        self.flight = Default::default();
         self.reassembly.gaps.clear();
         self.reassembly.gaps.trim();
-        self.scoreboard.ranges.clear();
-        self.scoreboard.ranges.trim();
     }
 
     /// Is our FIN acknowledged?

@@ -110,6 +110,20 @@ pub struct Config {
     pub retries: u8,
     /// As `retries`, once the application has let go of the connection.
     pub orphan_retries: u8,
+    /// Records of what is in flight that a connection keeps; beyond, neighbours are joined. Each
+    /// takes 40 octets while it lasts. 4096, without an allocator at most 16.
+    pub send_records: u16,
+    /// Segments by which reordering may be seen to exceed `dup_threshold`: 300.
+    pub reordering_max: u16,
+    /// Time for which a least round-trip time is remembered: 5 minutes.
+    pub min_rtt_window: Duration,
+    /// Find out after a timeout whether it was needless (F-RTO, RFC 5682).
+    pub frto: bool,
+    /// What a tail loss probe waits beyond two round trips: 2 ms, for timers that are late.
+    pub probe_slack: Duration,
+    /// The same where one segment is out, which the peer may acknowledge with a delay: 200 ms
+    /// (RFC 8985 §7.2, TLP.max_ack_delay).
+    pub probe_ack_delay: Duration,
     /// Send tail loss probes (RFC 8985 §7), where the peer takes SACK.
     pub tail_probes: bool,
     /// Duplicate acknowledgments that mean a loss (RFC 5681 §3.2).
@@ -209,6 +223,12 @@ impl Default for Config {
             synack_retries: 5,
             retries: 15,
             orphan_retries: 8,
+            send_records: 4096,
+            reordering_max: 300,
+            min_rtt_window: Duration::from_secs(300),
+            frto: true,
+            probe_slack: Duration::from_millis(2),
+            probe_ack_delay: Duration::from_millis(200),
             tail_probes: true,
             dup_threshold: 3,
             quick_acks: 16,

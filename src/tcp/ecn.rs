@@ -23,8 +23,8 @@ use phy::Instant;
 use super::accecn::Accurate;
 use super::ack::Owed;
 use super::config::Config;
-use super::congestion::{Congestion, Loss};
-use super::recovery::Mode;
+use super::congestion::Congestion;
+use super::recovery::CaState;
 use super::segment::{Plan, Segment};
 use super::seldom::Seldom;
 use super::seq::SeqNum;
@@ -411,12 +411,17 @@ impl<C: Congestion> Tcb<C> {
     /// (RFC 3168 §6.1.2), and not at all if it just was for a loss.
     pub(super) fn ecn_congested(&mut self, now: Instant, ack: SeqNum) {
         let in_window = self.ecn.high.since(ack) <= self.snd_nxt.since(ack);
-        if self.in_flight() == 0 || self.loss.mode != Mode::Open || in_window {
+        if self.in_flight() == 0 || in_window {
             return;
         }
-        self.ecn.high = self.snd_nxt;
-        self.cc.on_loss(now, Loss::Ecn, self.in_flight());
-        self.ecn.reduced();
+        if self.flight.state == CaState::Cwr && ack.gt(self.flight.recover) {
+            // The answer to the last echo is over.
+            self.leave(now);
+        }
+        if matches!(self.flight.state, CaState::Open | CaState::Disorder) {
+            self.ecn.high = self.snd_nxt;
+            self.enter_cwr(now);
+        }
     }
 
     /// The connection stands: nothing that was sent before counts.

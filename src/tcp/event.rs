@@ -250,7 +250,7 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn seen(&self) -> Option<Seen> {
         self.cc.watches().then(|| Seen {
             una: self.snd_una,
-            window: self.cc.window(),
+            window: self.window(),
             threshold: self.cc.threshold(),
             pipe: self.pipe(),
             phase: self.ca_state(),
@@ -278,7 +278,7 @@ impl<C: Congestion> Tcb<C> {
                 in_flight: after.pipe,
                 srtt: self.rtt.smoothed(),
                 rto: self.rtt.rto(cfg),
-                pacing: self.pace(),
+                pacing: self.cc.pacing_rate(),
             };
             self.tell(now, told);
         }

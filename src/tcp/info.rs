@@ -184,8 +184,7 @@ impl<C: Congestion> Tcb<C> {
         let room = u32::try_from(rx.capacity()).unwrap_or(u32::MAX);
         let segments = |octets: u32| octets.div_ceil(mss);
         let (flight, pipe) = (self.in_flight(), self.pipe());
-        let (sacked, again) = (self.scoreboard.octets(), self.repeated_octets());
-        let left = flight.saturating_sub(sacked);
+        let out = &*self.flight;
         let control = u32::from(self.fin_sent) + u32::from(!self.state.is_synchronized());
         let rare = self.rare.get().cloned().unwrap_or_default();
         let text_out = u64::from(flight.saturating_sub(control));
@@ -219,9 +218,9 @@ impl<C: Congestion> Tcb<C> {
             rcv_mss: self.ack.rcv_mss,
             advmss: self.adv_mss,
             unacked: segments(flight),
-            sacked: segments(sacked),
-            lost: segments(left.saturating_add(again).saturating_sub(pipe)),
-            retrans: segments(again),
+            sacked: out.sacked.segments.max(segments(out.dup_octets)),
+            lost: out.lost.segments,
+            retrans: out.repeated.segments,
             fackets: 0,
             last_data_sent: age(self.sent_at),
             last_ack_sent: Duration::ZERO,
@@ -231,8 +230,8 @@ impl<C: Congestion> Tcb<C> {
             rtt: self.rtt.smoothed(),
             rttvar: self.rtt.deviation(),
             snd_ssthresh: threshold.map_or(UNLIMITED, |octets| octets / mss),
-            snd_cwnd: self.cc.window() / mss,
-            reordering: cfg.dup_threshold.into(),
+            snd_cwnd: self.window() / mss,
+            reordering: out.rack.degree(cfg),
             rcv_rtt: self.rcv_rtt(),
             rcv_space: self.rcv_space(),
             total_retrans: self.retransmits,
@@ -246,7 +245,7 @@ impl<C: Congestion> Tcb<C> {
             min_rtt: self.rtt.least(),
             data_segs_in: self.counts.data_segs_in,
             data_segs_out: self.counts.data_segs_out,
-            delivery_rate: self.cc.gauge().map(|gauge| gauge.delivery_rate()),
+            delivery_rate: (out.rate > 0).then_some(out.rate),
             busy_time: millis(times.busy),
             rwnd_limited: millis(times.window),
             sndbuf_limited: millis(times.buffer),
@@ -266,11 +265,11 @@ impl<C: Congestion> Tcb<C> {
             total_rto: rare.total_rto,
             total_rto_recoveries: rare.total_rto_recoveries,
             total_rto_time: millis(rare.total_rto_time),
-            cwnd_octets: self.cc.window(),
+            cwnd_octets: self.window(),
             ssthresh_octets: threshold,
             in_flight_octets: pipe,
             unacked_octets: flight,
-            sacked_octets: sacked,
+            sacked_octets: out.sacked.octets,
         }
     }
 
@@ -278,11 +277,11 @@ impl<C: Congestion> Tcb<C> {
     /// and more so that pacing does not keep the window from growing.
     pub(super) fn pacing_rate(&self, cfg: &Config) -> Option<u64> {
         let bound = self.options.max_pacing_rate().unwrap_or(u64::MAX);
-        if let Some(rate) = self.pace() {
+        if let Some(rate) = self.cc.pacing_rate() {
             return Some(rate.min(bound));
         }
         let rtt = u64::try_from(self.rtt.smoothed()?.as_micros()).unwrap_or(u64::MAX);
-        let window = self.cc.window().max(self.pipe());
+        let window = self.window().max(self.pipe());
         let slow_start = self.cc.threshold().is_some_and(|t| window / 2 < t / 2);
         let percent = if slow_start {
             cfg.pacing_slow_start

@@ -274,7 +274,7 @@ impl<C: Congestion> Tcb<C> {
     /// Octets it keeps beside its buffers.
     #[inline]
     pub(super) fn occupies(&self) -> usize {
-        self.reassembly.gaps.memory() + self.scoreboard.ranges.memory()
+        self.reassembly.gaps.memory() + self.flight.memory()
     }
 
     /// The shell tells how much memory there is.
@@ -336,7 +336,7 @@ impl<C: Congestion> Tcb<C> {
             pruned = self.prune(rx, keep);
         }
         self.reassembly.gaps.trim();
-        self.scoreboard.ranges.trim();
+        self.flight.trim();
         rx.trim();
         tx.trim();
         if !self.options.send_fixed {

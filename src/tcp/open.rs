@@ -179,10 +179,10 @@ impl<C: Congestion> Tcb<C> {
         tx: &mut impl SendBuf,
     ) {
         if self.early.is_pending() {
-            return self.prove(cfg, now, segment.ack, echo);
+            return self.prove(cfg, now, echo);
         }
         let repeated = self.retries > 0;
-        self.sample_rtt(now, segment.ack, echo, 1);
+        self.measure_syn(cfg, now, echo);
         if repeated && self.rtt.smoothed().is_none() {
             // RFC 6298 §5.7: nobody knows how long it takes, but more than the timer had.
             self.rtt = Rtt::pessimist();

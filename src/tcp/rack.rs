@@ -1,136 +1,254 @@
-//! Tail loss probes (RFC 8985 §7): when acknowledgments stop, the last segment, or a new one, is
-//! sent long before the retransmission timer, to learn what is missing.
+//! RACK (RFC 8985 §6): octets are lost when others that were sent later arrived, and the time in
+//! which the path may reorder them is over.
 //!
-//! Invariant: at most one probe is out; none is sent in recovery, without SACK, or while the
-//! peer reports something missing. The probe timer shares the slot of the retransmission timer,
-//! which it replaces once.
+//! Invariant: only octets that are out are held to be lost, and none sent after the newest that
+//! arrived; of the records not more are looked at than were sent before it. It takes a peer that
+//! reports (RFC 2018); without, duplicate acknowledgments are counted (`newreno`).
 
 use super::config::Config;
-use super::congestion::{Congestion, Loss};
-use super::event::Event;
-use super::recovery::Mode;
-use super::rtt::micros;
-use super::segment::Segment;
+use super::congestion::Congestion;
+use super::flight::At;
+use super::records::{AMBIGUOUS, REPEATED, Record};
+use super::recovery::CaState;
 use super::seq::SeqNum;
 use super::tcb::Tcb;
-use super::timers::Timer;
-use core::time::Duration;
 use phy::Instant;
 
-/// Where a tail loss probe stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Tail {
-    /// There is none.
-    #[default]
-    No,
-    /// [`Timer::Retransmit`] is the probe's.
-    Armed,
-    /// It is to be sent.
-    Due,
-    /// New octets are out as a probe.
-    New,
-    /// The last octets are out again.
-    Again,
+/// What RACK knows of a path.
+#[derive(Debug, Clone, Copy)]
+pub struct Rack {
+    /// When the newest of the octets that arrived was sent (RACK.xmit_ts): microseconds.
+    sent_at: u32,
+    /// Where those end (RACK.end_seq).
+    end: SeqNum,
+    /// How long the last to arrive took (RACK.rtt): microseconds.
+    rtt: u32,
+    /// Something arrived.
+    any: bool,
+    /// Something arrived that `detect` did not judge by.
+    advanced: bool,
+    /// When octets sent before others that arrived are to be looked at again.
+    pub(super) timer: Instant,
+
+    /// Quarters of the least round trip in the reordering window (RACK.reo_wnd_mult).
+    steps: u8,
+    /// Recoveries for which that holds (RACK.reo_wnd_persist).
+    persist: u8,
+    /// The peer got something twice that was repeated for its lateness.
+    twice: bool,
+    /// Octets delivered when `steps` last changed.
+    changed_at: u32,
+    /// Segments by which others overtook one, at most; 0 before that was seen.
+    degree: u16,
+    /// How often reordering was seen.
+    pub(super) seen: u32,
+    /// Segments that the peer said came twice.
+    pub(super) duplicates: u32,
 }
 
-/// What a multi-segment flight waits beyond two round trips, for timers that are late.
-const SLACK: u64 = 2_000;
-
-impl<C: Congestion> Tcb<C> {
-    /// May a probe be waited for (RFC 8985 §7.2)?
-    fn may_probe(&self, cfg: &Config) -> bool {
-        cfg.tail_probes
-            && self.sack
-            && self.loss.mode == Mode::Open
-            && matches!(self.loss.tail, Tail::No | Tail::Armed)
-            && self.retries == 0
-            && self.scoreboard.ranges.is_empty()
-            && self.state.is_synchronized()
-            && self.rtt.smoothed().is_some()
-    }
-
-    /// Time from the last segment sent to the probe: two round trips, and what the peer may
-    /// delay the acknowledgment of a single segment; never more than the RTO.
-    fn probe_wait(&self, cfg: &Config) -> Duration {
-        let rtt = self.rtt.smoothed().unwrap_or(cfg.rto_initial);
-        let single = self.in_flight() <= u32::from(self.mss);
-        let slack = if single {
-            micros(cfg.ack_delay_max)
-        } else {
-            SLACK
-        };
-        let wait = micros(rtt).saturating_mul(2).saturating_add(slack);
-        Duration::from_micros(wait).min(self.rtt.rto(cfg))
-    }
-
-    /// Sets the probe's time in place of the RTO's. False if there is to be none; a time set
-    /// before stays and stays the probe's.
-    pub(super) fn arm_probe(&mut self, cfg: &Config, now: Instant) -> bool {
-        let may = self.may_probe(cfg);
-        if may {
-            self.loss.tail = Tail::Armed;
-            let at = now + self.probe_wait(cfg);
-            self.timers
-                .set(Timer::Retransmit, self.within_user_timeout(at));
+impl Rack {
+    pub(super) const fn new() -> Self {
+        Self {
+            sent_at: 0,
+            end: SeqNum(0),
+            rtt: 0,
+            any: false,
+            advanced: false,
+            timer: Instant::MAX,
+            steps: 1,
+            persist: 0,
+            twice: false,
+            changed_at: 0,
+            degree: 0,
+            seen: 0,
+            duplicates: 0,
         }
-        may
     }
 
-    /// The probe's time has come: the RTO follows, counted from now, or if there is to be no
-    /// probe any more, from when the probe's time was set.
-    pub(super) fn probe_time(&mut self, cfg: &Config, now: Instant) {
-        let may = self.may_probe(cfg);
-        self.loss.tail = if may { Tail::Due } else { Tail::No };
-        if may {
-            self.tell(now, Event::Tlp);
+    /// Nothing was learned of the path.
+    pub(super) const fn knows_nothing(&self) -> bool {
+        self.seen == 0 && self.duplicates == 0
+    }
+
+    /// Segments that may overtake one without its being held to be lost.
+    pub(super) fn degree(&self, cfg: &Config) -> u32 {
+        u32::from(self.degree.max(u16::from(cfg.dup_threshold.max(1))))
+    }
+
+    /// RACK_sent_after: was the newest that arrived sent after that?
+    #[inline]
+    fn newer_than(&self, sent_at: u32, end: SeqNum) -> bool {
+        if self.sent_at == sent_at {
+            return self.end.gt(end);
         }
-        let mut at = self.rtt.rto_after(cfg, now);
-        if !may {
-            at -= self.probe_wait(cfg);
+        (self.sent_at.wrapping_sub(sent_at) as i32) > 0
+    }
+
+    /// Octets of `record` up to `end` arrived (§6.2 step 2).
+    #[inline]
+    pub(super) fn delivered(&mut self, at: &At, record: &Record, end: SeqNum) {
+        let sent_at = record.stamp.sent_at();
+        let rtt = (at.now.micros() as u32).wrapping_sub(sent_at);
+        if record.is(AMBIGUOUS) {
+            // An echo from before the retransmission, or an answer sooner than the path allows,
+            // is one to the first transmission.
+            let age = at.echo_age.map_or(0, |ms| ms.saturating_mul(1000));
+            if age > rtt.saturating_add(999) || rtt < at.min_rtt {
+                return;
+            }
         }
-        self.timers
-            .set(Timer::Retransmit, self.within_user_timeout(at));
+        self.rtt = rtt;
+        self.advanced = true;
+        if !self.any || !self.newer_than(sent_at, end) {
+            self.any = true;
+            self.sent_at = sent_at;
+            self.end = end;
+        }
     }
 
-    /// The last octets out, a segment of them: what to send if there is nothing new.
-    pub(super) fn tail(&self, len: u32) -> (SeqNum, SeqNum) {
-        let text_to = self.snd_nxt - u32::from(self.fin_sent);
-        ((text_to - len).max(self.snd_una), self.snd_nxt)
+    /// Octets arrived after `overtaken` later segments' had (§6.2 step 3).
+    pub(super) fn reordered(&mut self, segments: u32, most: u16) {
+        self.seen = self.seen.saturating_add(1);
+        let segments = u16::try_from(segments).unwrap_or(u16::MAX);
+        self.degree = self.degree.max(segments.min(most));
     }
 
-    /// A probe left; `again` if it repeats octets.
-    pub(super) fn probe_sent(&mut self, again: bool) {
-        self.loss.tail = if again { Tail::Again } else { Tail::New };
-        self.loss.sent_before = self.snd_nxt;
+    /// So much reordering as was assumed would have hidden what the timer had to find.
+    pub(super) fn expect_less(&mut self) {
+        self.degree = 0;
     }
 
-    /// What an acknowledgment says about the probe (RFC 8985 §7.4.2). One that repaired a loss
-    /// on its own is a loss all the same.
-    pub(super) fn probe_answered(&mut self, now: Instant, segment: &Segment<'_>, duplicate: bool) {
-        let (ack, end) = (segment.ack, self.loss.sent_before);
-        if ack.lt(end) {
+    /// The peer got octets twice (§6.2 step 4); `held` if we know why.
+    pub(super) fn duplicate(&mut self, segments: u32, known: bool) {
+        self.duplicates = self.duplicates.saturating_add(segments);
+        self.twice |= !known;
+    }
+
+    /// Once a round trip: the window widens by a quarter after duplicates, for 16 recoveries.
+    /// `prior` octets had been delivered when the newest that arrived were sent, `delivered`
+    /// are now.
+    pub(super) fn adapt(&mut self, prior: u32, delivered: u32) {
+        if !self.twice {
             return;
         }
-        // The first block reports a duplicate when it lies before the acknowledgment
-        // (RFC 2883 §4.1).
-        let twice = segment.options.sack.iter().next();
-        let twice = twice.is_some_and(|(lo, hi)| SeqNum(hi).le(ack) && SeqNum(lo).lt(SeqNum(hi)));
-        match self.loss.tail {
-            Tail::New => self.loss.tail = Tail::No,
-            Tail::Again if twice || duplicate => self.loss.tail = Tail::No,
-            Tail::Again if ack.gt(end) => {
-                self.loss.tail = Tail::No;
-                self.cc.on_loss(now, Loss::Detected, self.max_flight);
-                self.ecn.reduced();
-            }
-            _ => {}
+        self.twice = false;
+        if self.steps > 1 && (prior.wrapping_sub(self.changed_at) as i32) < 0 {
+            return;
+        }
+        self.steps = self.steps.saturating_add(1);
+        self.persist = 16;
+        self.changed_at = delivered;
+    }
+
+    /// A recovery ended.
+    pub(super) fn recovered(&mut self) {
+        self.persist = self.persist.saturating_sub(1);
+        if self.persist == 0 {
+            self.steps = 1;
         }
     }
 
-    /// Is the probe reported to have arrived? All before it was sent much earlier.
-    pub(super) fn probe_reported(&self) -> bool {
-        let out = matches!(self.loss.tail, Tail::New | Tail::Again);
-        let last = self.scoreboard.ranges.as_slice().last();
-        out && last.is_some_and(|(_, hi)| hi.ge(self.loss.sent_before))
+    /// What was held to be lost before has to be judged again.
+    pub(super) fn again(&mut self) {
+        self.advanced = true;
     }
+}
+
+impl<C: Congestion> Tcb<C> {
+    /// The reordering window, microseconds (§6.2 step 4): none before reordering was seen where
+    /// enough was reported already, or recovery is under way.
+    fn reordering_window(&self, cfg: &Config) -> u32 {
+        let (flight, rack) = (&*self.flight, &self.flight.rack);
+        if rack.seen == 0 {
+            let repairing = matches!(flight.state, CaState::Recovery | CaState::Loss);
+            if repairing || flight.sacked.segments >= rack.degree(cfg) {
+                return 0;
+            }
+        }
+        let quarter = self.rtt.least_us() / 4;
+        let window = quarter.saturating_mul(u32::from(rack.steps));
+        window.min(self.rtt.smoothed_us())
+    }
+
+    /// RACK_detect_loss (§6.2 step 5), if anything arrived since the last time.
+    pub(super) fn detect_lost(&mut self, cfg: &Config, now: Instant) -> Found {
+        if !core::mem::take(&mut self.flight.rack.advanced) || !self.sack {
+            return Found::default();
+        }
+        self.find_lost(cfg, now)
+    }
+
+    /// The same, whether or not anything arrived.
+    pub(super) fn find_lost(&mut self, cfg: &Config, now: Instant) -> Found {
+        let window = self.reordering_window(cfg);
+        let flight = &mut *self.flight;
+        let rack = flight.rack;
+        let patience = i64::from(rack.rtt).saturating_add(i64::from(window));
+        let (mut found, mut wait, mut n) = (Found::default(), 0_i64, 0_usize);
+        while let Some(&record) = flight.records.get(n) {
+            let sent_at = record.stamp.sent_at();
+            let candidate = record.is_out();
+            if candidate && !rack.newer_than(sent_at, record.end) {
+                if !record.is(AMBIGUOUS) {
+                    // All behind it was sent later still, for the first time or again.
+                    break;
+                }
+            } else if candidate {
+                let age = (now.micros() as u32).wrapping_sub(sent_at);
+                let left = patience.saturating_sub(i64::from(age));
+                if left <= 0 {
+                    found.any = true;
+                    found.again |= record.is(REPEATED);
+                    let lost = flight.lose(now, n);
+                    self.cc.on_lost(&lost);
+                } else {
+                    wait = wait.max(left);
+                }
+            }
+            n = n.wrapping_add(1);
+        }
+        flight.rack.timer = match u64::try_from(wait) {
+            Ok(us) if us > 0 => Instant::from_micros(now.micros().saturating_add(us)),
+            _ => Instant::MAX,
+        };
+        found
+    }
+
+    /// Would `record` be held to be lost by its age alone?
+    pub(super) fn is_overdue(&self, cfg: &Config, now: Instant, record: &Record) -> bool {
+        let rack = &self.flight.rack;
+        let age = (now.micros() as u32).wrapping_sub(record.stamp.sent_at());
+        let window = self.reordering_window(cfg);
+        !self.sack || !rack.any || age >= rack.rtt.saturating_add(window)
+    }
+
+    /// Octets from `oldest` on arrived after others that were sent later.
+    pub(super) fn note_reordering(&mut self, cfg: &Config, oldest: SeqNum) {
+        let mss = u32::from(self.mss.max(1));
+        let segments = self.flight.fack.saturating_since(oldest).div_ceil(mss);
+        self.flight.rack.reordered(segments, cfg.reordering_max);
+    }
+
+    /// The time for which octets that others overtook may be late is over (§6.3).
+    pub(super) fn reordering_due(&mut self, cfg: &Config, now: Instant) {
+        self.flight.rack.timer = Instant::MAX;
+        let pipe = self.pipe();
+        if !self.find_lost(cfg, now).any {
+            return;
+        }
+        if self.flight.state != CaState::Recovery {
+            self.enter_recovery(now, pipe);
+        }
+        // As if one more octet had arrived: the first of them leaves at once.
+        self.reduce(1, false);
+        self.arm_retransmit(cfg, now);
+    }
+}
+
+/// What is newly held to be lost.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Found {
+    pub(super) any: bool,
+    /// A retransmission among it.
+    pub(super) again: bool,
 }

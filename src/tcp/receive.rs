@@ -10,8 +10,6 @@ use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
 use super::memory::Level;
-use super::rack::Tail;
-use super::recovery::Mode;
 use super::segment::{Effects, Gone, Plan, Segment, reset_for};
 use super::seq::SeqNum;
 use super::tcb::{State, Tcb};
@@ -102,13 +100,10 @@ impl<C: Congestion> Tcb<C> {
     ) -> Option<Effects> {
         let plain = self.ecn.is_usual(segment)
             && segment.seq == self.rcv_nxt
-            && self.loss.mode == Mode::Open
-            && self.loss.dup_acks == 0
-            && matches!(self.loss.tail, Tail::No | Tail::Armed)
+            && self.flight.is_calm()
             && self.reassembly.gaps.is_empty()
             && segment.options.sack.is_empty()
             && segment.options.user_timeout.is_none()
-            && self.scoreboard.ranges.is_empty()
             && !self.fin_seen
             && self.level != Level::Full
             && !self.orphan;
@@ -139,7 +134,7 @@ impl<C: Congestion> Tcb<C> {
         }
         let mut effects = Effects::default();
         if advance > 0 {
-            self.advance(cfg, now, segment.ack, echo, advance, tx);
+            self.advance(cfg, now, segment.ack, echo, tx);
             self.tune_send(cfg, advance, tx);
             effects.news = tx.queued() <= third_free(tx.capacity());
         }

@@ -1,29 +1,20 @@
-//! Loss: noticing it and deciding what to repeat (RFC 5681 §3.2, RFC 6582, RFC 6675, RFC 6298
-//! §5.4 to §5.7).
+//! Loss recovery: the states of a sender, and what an acknowledgment or a timeout makes of them
+//! (RFC 5681 §3.2, RFC 6675 §5, RFC 8985, RFC 6298 §5.4 to §5.7).
 //!
-//! Invariant: outside [`Mode::Open`], `high_rxt` and `lost_to` lie in SND.UNA..=SND.NXT; an octet
-//! is retransmitted at most once for each loss event, and never while the peer reports it
-//! received. Octets are counted as in flight when sent, and no more once they were acknowledged,
-//! reported, or held to be lost ("pipe", RFC 6675 §4).
+//! Invariant: outside [`CaState::Open`] and [`CaState::Disorder`] the window was reduced once
+//! for the octets before `recover`, and recovery ends when these are acknowledged or the
+//! reduction is undone. Called by `advance` and `timers`.
+
+use core::time::Duration;
 
 use super::config::Config;
 use super::congestion::{Congestion, Loss};
-use super::rack::Tail;
-use super::seq::SeqNum;
+use super::flight::Heard;
+use super::probe::Tail;
 use super::tcb::Tcb;
+use super::timers::Timer;
+use super::undo::Frto;
 use phy::Instant;
-
-/// What the sender is doing about losses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// Nothing is known to be lost.
-    #[default]
-    Open,
-    /// Fast recovery up to `recover`.
-    Fast,
-    /// The retransmission timer expired; slow start up to `recover`.
-    Timeout,
-}
 
 /// Phases of congestion avoidance and loss recovery, as Linux names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -31,13 +22,13 @@ pub enum CaState {
     /// Nothing is amiss.
     #[default]
     Open,
-    /// The peer reported something missing, not enough yet to hold it for lost.
+    /// Something arrived out of order, or twice; nothing is held to be lost.
     Disorder,
-    /// The window is being reduced because of a congestion mark (RFC 3168 §6.1.2).
+    /// The window shrinks because of a congestion mark (RFC 3168 §6.1.2); nothing is lost.
     Cwr,
-    /// Fast recovery (RFC 6675 §5).
+    /// Fast recovery: losses are repaired, and the window shrinks to the threshold.
     Recovery,
-    /// Recovery after the retransmission timer expired (RFC 6298 §5.4).
+    /// The retransmission timer expired; slow start.
     Loss,
 }
 
@@ -54,310 +45,262 @@ impl CaState {
     }
 }
 
-/// State of loss recovery.
-#[derive(Debug, Clone, Default)]
-pub struct Recovery {
-    /// What is being done.
-    pub(super) mode: Mode,
-    /// Duplicate acknowledgments in a row.
-    pub(super) dup_acks: u8,
-    /// Octets those say have left the network; without SACK only.
-    pub(super) dup_octets: u32,
-    /// SND.NXT when the loss was noticed: recovery ends when this is acknowledged. Before that,
-    /// SND.NXT at the first duplicate: what limited transmit sends is beyond.
-    pub(super) recover: SeqNum,
-    /// Octets before this that were not reported received are held to be lost.
-    pub(super) lost_to: SeqNum,
-    /// Octets before this were retransmitted in this loss event, or need not be.
-    pub(super) high_rxt: SeqNum,
-    /// SND.NXT at the last retransmission, outside recovery at the tail loss probe: what is
-    /// beyond was sent after it.
-    pub(super) sent_before: SeqNum,
-    /// The tail loss probe.
-    pub(super) tail: Tail,
-    /// Octets that may be sent in fast recovery: as many as left the network (the conservation
-    /// bound of RFC 6937 §3), so that no acknowledgment causes a burst.
-    pub(super) credit: u32,
+/// An acknowledgment, and what was so before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ack {
+    /// Octets by which it moved SND.UNA.
+    pub(super) advance: u32,
+    /// The timestamp it echoes.
+    pub(super) echo: Option<u32>,
+    /// Octets in the network.
+    pub(super) pipe: u32,
+    /// Is there something new to send?
+    pub(super) more: bool,
 }
 
-impl<C: Congestion> Tcb<C> {
-    /// The phase of loss recovery.
-    pub fn ca_state(&self) -> CaState {
-        match self.loss.mode {
-            Mode::Fast => CaState::Recovery,
-            Mode::Timeout => CaState::Loss,
-            Mode::Open if self.loss.dup_acks > 0 || self.scoreboard.octets() > 0 => {
-                CaState::Disorder
-            }
-            Mode::Open => CaState::Open,
-        }
-    }
+/// How long after it threw away what it reported a peer may still say that it did not.
+const RENEGED: Duration = Duration::from_millis(10);
 
-    /// Octets in flight: RFC 6675 §4 SetPipe. Without SACK each duplicate acknowledgment stands
-    /// for one segment that left, which is what RFC 5681 §3.2 does by inflating the window, and
-    /// RFC 3042 (limited transmit) by looking away.
+impl<C: Congestion> Tcb<C> {
+    /// Octets in the network: RFC 6675 §4 SetPipe. Without SACK each duplicate acknowledgment
+    /// stands for one segment that left, which is what RFC 5681 §3.2 does by inflating the
+    /// window.
     #[inline]
     pub(super) fn pipe(&self) -> u32 {
-        let left = self.scoreboard.octets().max(self.loss.dup_octets);
-        let held = self.in_flight().saturating_sub(left);
-        if self.loss.mode == Mode::Open {
-            return held;
-        }
-        let lost = self.unreported_before(self.loss.lost_to);
-        let repeated = self.unreported_before(self.loss.high_rxt);
-        held.saturating_sub(lost).saturating_add(repeated)
+        let flight = &*self.flight;
+        let held = self.in_flight().saturating_sub(flight.left());
+        held.saturating_add(flight.repeated.octets)
     }
 
-    /// Octets retransmitted in this loss event that may be in flight.
-    pub(super) fn repeated_octets(&self) -> u32 {
-        match self.loss.mode {
-            Mode::Open => 0,
-            Mode::Fast | Mode::Timeout => self.unreported_before(self.loss.high_rxt),
-        }
-    }
-
-    /// Octets from SND.UNA to `to` that the peer has not reported.
-    fn unreported_before(&self, to: SeqNum) -> u32 {
-        let all = to.saturating_since(self.snd_una);
-        all.saturating_sub(self.scoreboard.ranges.octets_in(self.snd_una, to))
-    }
-
-    /// SND.UNA moved by `acked` octets.
+    /// The window in force: the controller's, but while it shrinks step by step.
     #[inline]
-    pub(super) fn recovery_advance(&mut self, acked: u32) {
-        if !self.scoreboard.ranges.is_empty() {
-            self.scoreboard.advance(self.snd_una);
-        }
-        self.loss.dup_acks = 0;
-        if self.loss.mode == Mode::Open {
-            self.loss.dup_octets = 0;
-            return;
-        }
-        if self.recovered() {
-            self.leave_recovery();
-            return;
-        }
-        self.loss.high_rxt = self.loss.high_rxt.max(self.snd_una);
-        self.loss.lost_to = self.loss.lost_to.max(self.snd_una);
-        if self.snd_una == self.loss.recover {
-            // Nothing is lost as far as is known; see `recovered`.
-            self.loss.dup_octets = 0;
-        } else if self.loss.mode == Mode::Fast && self.sack {
-            // The segment after a partial acknowledgment was sent before the retransmission that
-            // caused it; if it was not repeated yet, and more is missing, it is lost too.
-            if self.loss.high_rxt == self.snd_una && !self.scoreboard.ranges.is_empty() {
-                let head = (self.snd_una + u32::from(self.mss)).min(self.loss.recover);
-                self.loss.lost_to = self.loss.lost_to.max(head);
-            }
-        } else if self.loss.mode == Mode::Fast {
-            // A partial acknowledgment: the segment after it is lost too (RFC 6582 §3.2 step 3).
-            // What else it covers arrived, and caused duplicates counted before.
-            let mss = u32::from(self.mss);
-            let counted = acked.saturating_sub(mss);
-            self.loss.dup_octets = self.loss.dup_octets.saturating_sub(counted);
-            self.loss.high_rxt = self.snd_una;
-            self.loss.lost_to = (self.snd_una + mss).min(self.snd_nxt);
-            self.loss.credit = self.loss.credit.max(mss);
+    pub(super) fn window(&self) -> u32 {
+        match self.flight.state {
+            CaState::Cwr | CaState::Recovery if !self.cc.owns_recovery() => self.flight.prr.window,
+            _ => self.cc.window(),
         }
     }
 
-    /// Is everything acknowledged that was out when the loss was noticed? Without SACK something
-    /// beyond it must be, or duplicates of our own retransmissions would look like another loss
-    /// (RFC 6582 §4.1).
-    fn recovered(&self) -> bool {
-        self.snd_una.gt(self.loss.recover)
-            || self.snd_una == self.loss.recover && (self.sack || self.in_flight() == 0)
-    }
-
-    fn leave_recovery(&mut self) {
-        self.loss = Recovery {
-            recover: self.loss.recover,
-            lost_to: self.snd_una,
-            high_rxt: self.snd_una,
-            ..Recovery::default()
-        };
-    }
-
-    /// Duplicates that mean a loss: three, or fewer where so few segments are out, and none can
-    /// follow, that three would never come (early retransmit, RFC 5827 §2).
-    pub(super) fn dup_threshold(&self, cfg: &Config, more: bool) -> u32 {
-        let usual = u32::from(cfg.dup_threshold.max(1));
-        let segments = self.in_flight().div_ceil(u32::from(self.mss.max(1)));
-        if more || segments > usual {
-            usual
-        } else {
-            usual.min(segments.saturating_sub(1)).max(1)
-        }
-    }
-
-    /// A duplicate acknowledgment; it says that `delivered` octets arrived, where it can.
-    /// Returns how many it stands for.
-    pub(super) fn on_duplicate(&mut self, threshold: u32, now: Instant, delivered: u32) -> u32 {
+    /// FlightSize without what limited transmit sent beyond the window (RFC 5681 §3.2 step 2).
+    pub(super) fn flight_size(&self) -> u32 {
         let mss = u32::from(self.mss);
-        if self.loss.dup_acks == 0 && self.loss.mode == Mode::Open {
-            self.loss.recover = self.snd_nxt;
-        }
-        self.loss.dup_acks = self.loss.dup_acks.saturating_add(1);
-        let mut delivered = delivered;
-        if !self.sack && self.loss.mode != Mode::Timeout {
-            // At most all but the lost segment; a peer may send any number of duplicates.
-            let most = self.in_flight().saturating_sub(mss);
-            let octets = self.loss.dup_octets.saturating_add(mss).min(most);
-            delivered = octets.saturating_sub(self.loss.dup_octets);
-            self.loss.dup_octets = octets;
-        }
-        // RFC 5681 §3.2: the third duplicate.
-        if self.loss.mode == Mode::Open && u32::from(self.loss.dup_acks) >= threshold {
-            self.enter_fast(threshold, now, delivered);
-        } else {
-            self.on_report(threshold, now, delivered);
-        }
-        delivered
+        self.in_flight().min(self.cc.window().max(mss))
     }
 
-    /// `delivered` octets are known to have arrived, some of them perhaps by SACK.
-    pub(super) fn on_report(&mut self, threshold: u32, now: Instant, delivered: u32) {
-        let edge = self.lost_edge(threshold);
-        match self.loss.mode {
-            // RFC 6675 §5 step 4: IsLost (HighACK + 1).
-            Mode::Open if edge.gt(self.snd_una) => self.enter_fast(threshold, now, delivered),
-            Mode::Fast => {
-                // What was sent since is the next loss event's: retransmitted now, it would
-                // be again then.
-                let edge = edge.min(self.loss.recover);
-                if edge.gt(self.loss.lost_to) {
-                    self.tell_lost(now, self.loss.lost_to, edge);
-                    self.loss.lost_to = edge;
+    /// A congestion mark was echoed (RFC 3168 §6.1.2): the window shrinks once for what is in
+    /// flight. Nothing happens while it does already.
+    pub fn enter_cwr(&mut self, now: Instant) {
+        if matches!(self.flight.state, CaState::Open | CaState::Disorder) {
+            let (flight, pipe) = (self.flight_size(), self.pipe());
+            self.cc.on_loss(now, Loss::Ecn, flight);
+            self.ecn.reduced();
+            let out = &mut *self.flight;
+            out.prr.begin(pipe, pipe);
+            out.undo = super::undo::Undo::new();
+            out.recover = self.snd_nxt;
+            out.state = CaState::Cwr;
+        }
+    }
+
+    /// A loss was noticed by what the peer said (RFC 5681 §3.2 steps 2 and 3, RFC 6675 §5
+    /// step 4), with `pipe` octets in the network before.
+    pub(super) fn enter_recovery(&mut self, now: Instant, pipe: u32) {
+        let flight = self.flight_size();
+        let left = self.pipe();
+        let out = &mut *self.flight;
+        // A probe may go on to be the first retransmission of the event.
+        out.undo.begin(self.snd_una, out.repeated.octets);
+        if out.tail.is_out() {
+            out.tail = Tail::No;
+        }
+        if out.state != CaState::Cwr {
+            self.cc.on_loss(now, Loss::Detected, flight);
+            self.ecn.reduced();
+            out.prr.begin(pipe, left);
+        }
+        out.recover = self.snd_nxt;
+        out.state = CaState::Recovery;
+    }
+
+    /// The retransmission timer expired for the `retries + 1`st time (RFC 6298 §5.4, RFC 5681
+    /// §3.1): what was not reported is held to be lost, but for what left so late that it cannot
+    /// have been answered yet, and sent again from the oldest on in slow start.
+    pub(super) fn enter_timeout(&mut self, cfg: &Config, now: Instant, retries: u8) {
+        let state = self.flight.state;
+        let calm = matches!(state, CaState::Open | CaState::Disorder);
+        // A second expiration for the same octets, or during fast recovery, reduces nothing
+        // more.
+        let over = self.snd_una.ge(self.flight.recover);
+        let first = calm || over || state == CaState::Loss && retries == 0;
+        let size = self.flight_size();
+        if self.flight.is_reneged() {
+            self.flight.forget_reports();
+        }
+        if calm && self.flight.sacked.segments >= u32::from(cfg.dup_threshold) {
+            self.flight.rack.expect_less();
+        }
+        if first {
+            let (una, repeated) = (self.snd_una, self.flight.repeated.octets);
+            self.flight.undo.begin(una, repeated);
+        }
+        self.lose_all(cfg, now, true);
+        let loss = if first { Loss::Timeout } else { Loss::Repeated };
+        self.cc.on_loss(now, loss, size);
+        self.ecn.reduced();
+        // RFC 5682 §2.1: not in the middle of another recovery.
+        let frto = cfg.frto && (calm || state == CaState::Cwr || retries > 0);
+        self.flight.undo.frto = if frto { Frto::Head } else { Frto::Off };
+    }
+
+    /// Everything in flight is to be sent again, within the congestion window, because the path
+    /// does not carry segments of that size (RFC 1191 §6.5).
+    pub(super) fn resend_all(&mut self, cfg: &Config, now: Instant) {
+        self.lose_all(cfg, now, false);
+        self.flight.undo = super::undo::Undo::new();
+    }
+
+    /// What is out is lost; `timeout` if because of its age.
+    fn lose_all(&mut self, cfg: &Config, now: Instant, timeout: bool) {
+        for n in 0..self.flight.records.len() {
+            let Some(&record) = self.flight.records.get(n) else {
+                break;
+            };
+            let lost = n == 0 || !timeout || self.is_overdue(cfg, now, &record);
+            if record.is_out() && lost {
+                let lost = self.flight.lose(now, n);
+                if timeout {
+                    self.cc.on_lost(&lost);
                 }
-                self.loss.credit = self.loss.credit.saturating_add(delivered);
-                self.repeat_again(threshold, now);
-            }
-            Mode::Timeout => self.repeat_again(threshold, now),
-            _ => {}
-        }
-    }
-
-    /// Octets before this are lost by what the peer reported (RFC 6675 §4 IsLost): three ranges,
-    /// or more than two segments' octets, or a tail loss probe, were reported behind them.
-    fn lost_edge(&self, threshold: u32) -> SeqNum {
-        let enough = u32::from(self.mss).saturating_mul(threshold.saturating_sub(1));
-        let reported = self.probe_reported();
-        let (mut octets, mut count) = (0_u32, 0_u32);
-        for (lo, hi) in self.scoreboard.ranges.as_slice().iter().rev() {
-            octets = octets.saturating_add(hi.since(*lo));
-            count = count.saturating_add(1);
-            if octets > enough || count >= threshold || reported {
-                return *lo;
             }
         }
-        self.snd_una
+        let out = &mut *self.flight;
+        out.state = CaState::Loss;
+        out.recover = self.snd_nxt;
+        out.tail = Tail::No;
+        out.rack.timer = Instant::MAX;
+        out.dup_acks = 0;
+        out.dup_octets = 0;
     }
 
-    /// If a retransmission was lost: another loss event, and all of it once more.
-    fn repeat_again(&mut self, threshold: u32, now: Instant) {
-        if !self.retransmission_lost(threshold) {
-            return;
+    /// Nothing is held to be lost; is anything amiss?
+    pub(super) fn keep_open(&mut self) {
+        let nxt = self.snd_nxt;
+        let out = &mut *self.flight;
+        let still = out.left() > 0 || out.repeated.octets > 0;
+        if !still {
+            out.undo.settle();
+            out.rack.timer = Instant::MAX;
+            out.state = CaState::Open;
+        } else if out.state != CaState::Disorder {
+            out.state = CaState::Disorder;
+            out.recover = nxt;
         }
-        let edge = self.lost_edge(threshold).max(self.loss.lost_to);
-        self.tell_lost(now, self.snd_una, edge);
-        self.cc.on_loss(now, Loss::Detected, self.pipe());
-        self.ecn.reduced();
-        self.loss.mode = Mode::Fast;
-        self.loss.recover = self.snd_nxt;
-        self.loss.high_rxt = self.snd_una;
-        self.loss.lost_to = edge;
-        self.loss.credit = u32::from(self.mss);
     }
 
-    /// Was so much reported that was sent after the last retransmission that this one, and all
-    /// before it, should have arrived?
-    fn retransmission_lost(&self, threshold: u32) -> bool {
-        let Some(&(_, highest)) = self.scoreboard.ranges.as_slice().last() else {
+    /// Recovery, or the answer to a mark, ends.
+    pub(super) fn leave(&mut self, now: Instant) {
+        let state = self.flight.state;
+        let out = &mut *self.flight;
+        if state == CaState::Recovery {
+            out.rack.recovered();
+        }
+        out.undo.frto = Frto::Off;
+        out.dup_acks = 0;
+        out.dup_octets = 0;
+        out.state = CaState::Open;
+        if state != CaState::Cwr {
+            self.cc.on_recovered(now);
+        }
+        self.keep_open();
+    }
+
+    /// Is everything acknowledged that was out when the state was entered? Without SACK
+    /// something beyond it must be, or duplicates of our own retransmissions would look like
+    /// another loss (RFC 6582 §4.1); and the answer to a mark ends when its first segment
+    /// arrived, which tells the peer (RFC 3168 §6.1.2).
+    fn is_over(&self) -> bool {
+        let (una, recover) = (self.snd_una, self.flight.recover);
+        let exact = self.sack && self.flight.state != CaState::Cwr;
+        una.gt(recover) || una == recover && (exact || self.in_flight() == 0)
+    }
+
+    /// What an acknowledgment means. True if octets are newly held to be lost.
+    pub(super) fn react(&mut self, cfg: &Config, now: Instant, ack: &Ack, heard: &Heard) -> bool {
+        if let Some(oldest) = heard.reordered {
+            self.note_reordering(cfg, oldest);
+        }
+        if self.flight.state == CaState::Loss && self.try_undo_timeout(ack, heard) {
             return false;
-        };
-        let since = self.loss.sent_before;
-        let repeated = self.loss.high_rxt.gt(self.snd_una) && highest.gt(since);
-        let enough = u32::from(self.mss).saturating_mul(threshold.saturating_sub(1));
-        repeated && self.scoreboard.ranges.octets_in(since, highest) > enough
+        }
+        let begun = !matches!(self.flight.state, CaState::Open | CaState::Disorder);
+        if begun && self.is_over() {
+            self.try_undo_at_end(ack);
+            self.leave(now);
+        }
+        match self.flight.state {
+            CaState::Recovery => {
+                if ack.advance > 0 && self.try_undo_partial(ack) || self.try_undo_twice() {
+                    return false;
+                }
+                self.lose_more(cfg, now, ack)
+            }
+            CaState::Loss => {
+                self.step_frto(ack, heard);
+                let found = self.detect_lost(cfg, now);
+                if found.again {
+                    // A retransmission was lost: that is another loss (RFC 5681 §4.3).
+                    self.enter_recovery(now, ack.pipe);
+                }
+                found.any
+            }
+            CaState::Open | CaState::Disorder | CaState::Cwr => {
+                self.try_undo_twice();
+                let lost = self.lose_more(cfg, now, ack);
+                if self.flight.lost.octets > 0 {
+                    self.enter_recovery(now, ack.pipe);
+                } else if self.flight.state != CaState::Cwr {
+                    self.keep_open();
+                }
+                lost
+            }
+        }
     }
 
-    /// A loss was noticed by what the peer said (RFC 5681 §3.2 steps 2 and 3, RFC 6675 §5 step
-    /// 4): the window is halved, the first segment goes out at once, and as much as `delivered`
-    /// says has left the network.
-    fn enter_fast(&mut self, threshold: u32, now: Instant, delivered: u32) {
-        let mss = u32::from(self.mss);
-        let edge = self.lost_edge(threshold);
-        // Without what limited transmit added (RFC 5681 §3.2 step 2).
-        let flight = if self.loss.dup_acks > 0 {
-            self.loss.recover.saturating_since(self.snd_una)
+    /// Finds what is lost, by time or by duplicates.
+    fn lose_more(&mut self, cfg: &Config, now: Instant, ack: &Ack) -> bool {
+        if self.sack {
+            self.detect_lost(cfg, now).any
         } else {
-            self.in_flight()
-        };
-        let first = (self.snd_una + mss).min(self.snd_nxt);
-        let edge = edge.max(first);
-        self.tell_lost(now, self.snd_una, edge);
-        self.cc.on_loss(now, Loss::Detected, flight);
-        self.ecn.reduced();
-        self.loss.mode = Mode::Fast;
-        if self.loss.tail != Tail::Armed {
-            self.loss.tail = Tail::No;
+            self.lose_by_count(cfg, now, ack)
         }
-        self.loss.recover = self.snd_nxt;
-        self.loss.high_rxt = self.snd_una;
-        self.loss.lost_to = edge;
-        self.loss.credit = delivered.max(mss);
     }
 
-    /// The retransmission timer expired (RFC 6298 §5.4, RFC 5681 §3.1): all that was not reported
-    /// is held to be lost, and sent again from the oldest on in slow start.
-    pub(super) fn enter_timeout(&mut self, now: Instant) {
-        // A second expiration for the same octets, or during fast recovery, halves nothing more.
-        let loss = match self.loss.mode {
-            Mode::Open => Loss::Timeout,
-            Mode::Fast | Mode::Timeout => Loss::Repeated,
-        };
-        let from = match self.loss.mode {
-            Mode::Open => self.snd_una,
-            Mode::Fast | Mode::Timeout => self.loss.lost_to.max(self.snd_una),
-        };
-        self.tell_lost(now, from, self.snd_nxt);
-        self.cc.on_loss(now, loss, self.in_flight());
-        self.ecn.reduced();
-        self.resend_all();
+    /// The window shrinks, where it does: `delivered` octets arrived; `safe` as of
+    /// [`Prr::on_ack`](super::prr::Prr::on_ack).
+    pub(super) fn reduce(&mut self, delivered: u32, safe: bool) {
+        let shrinks = matches!(self.flight.state, CaState::Cwr | CaState::Recovery);
+        if shrinks && !self.cc.owns_recovery() {
+            let (pipe, window) = (self.pipe(), self.cc.window());
+            let mss = u32::from(self.mss);
+            self.flight.prr.on_ack(delivered, safe, pipe, window, mss);
+        }
     }
 
-    /// Everything in flight is to be sent again, within the congestion window: after a timeout,
-    /// or because the path does not carry segments of that size (RFC 1191 §6.5).
-    pub(super) fn resend_all(&mut self) {
-        self.loss = Recovery {
-            mode: Mode::Timeout,
-            recover: self.snd_nxt,
-            lost_to: self.snd_nxt,
-            high_rxt: self.snd_una,
-            ..Recovery::default()
-        };
+    /// The peer acknowledged up to what it reported before, and no further: if it does not
+    /// do so soon, it threw that away (RFC 2018 §8).
+    pub(super) fn watch_reneging(&mut self, now: Instant) {
+        if self.flight.is_reneged() {
+            let half = self.rtt.smoothed().unwrap_or_default() / 2;
+            let at = now + half.max(RENEGED);
+            self.flight.tail = Tail::No;
+            self.timers
+                .set(Timer::Retransmit, self.within_user_timeout(at));
+        }
     }
 
-    /// The next octets to retransmit, first and one past the last: lost ones that were not
-    /// retransmitted yet (RFC 6675 §4 NextSeg rule 1).
+    /// The state.
     #[inline]
-    pub(super) fn next_lost(&self) -> Option<(SeqNum, SeqNum)> {
-        if self.loss.mode == Mode::Open {
-            return None;
-        }
-        let from = self.loss.high_rxt.max(self.snd_una);
-        self.scoreboard.ranges.gap(from, self.loss.lost_to)
-    }
-
-    /// Octets that may be lost: before reported ones, but not so far that they are held to be
-    /// (NextSeg rule 3). Sent when there is nothing new to send.
-    pub(super) fn next_doubtful(&self) -> Option<(SeqNum, SeqNum)> {
-        if self.loss.mode != Mode::Fast {
-            return None;
-        }
-        let (_, highest) = *self.scoreboard.ranges.as_slice().last()?;
-        let from = self.loss.high_rxt.max(self.snd_una);
-        let to = highest.min(self.loss.recover);
-        self.scoreboard.ranges.gap(from, to)
+    pub fn ca_state(&self) -> CaState {
+        self.flight.state
     }
 }

@@ -6,7 +6,7 @@
 
 use super::config::Config;
 use super::congestion::Congestion;
-use super::recovery::Mode;
+use super::recovery::CaState;
 use super::segment::Plan;
 use super::tcb::Tcb;
 use super::timers::Timer;
@@ -46,7 +46,7 @@ impl<C: Congestion> Tcb<C> {
                 self.stalled_at = now;
                 self.arm_persist(cfg, now);
             }
-        } else if self.loss.mode == Mode::Timeout
+        } else if self.flight.state == CaState::Loss
             && plan.seq == self.snd_una
             && self
                 .timers

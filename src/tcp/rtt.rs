@@ -13,38 +13,46 @@ use phy::Instant;
 const LONGEST: u32 = 120_000_000;
 
 /// Estimator of one connection; times in microseconds.
+///
+/// Every acknowledgment gives a sample (RFC 7323 §4.1). So that the many of one round trip do
+/// not make the timer forget the rare late one (appendix G), the timeout follows the largest
+/// mean deviation of a round trip: up at once, down by a quarter of the difference for each.
 #[derive(Debug, Clone, Default)]
 pub struct Rtt {
     /// Smoothed round trip times 8; 0 before the first sample.
     srtt8: u32,
     /// Mean deviation times 4.
     var4: u32,
-    /// Least sample; 0 before the first.
-    min: u32,
+    /// The largest `var4` of the round trip that ends when `round` is acknowledged, and what the
+    /// timeout takes.
+    var4_max: u32,
+    var4_kept: u32,
+    round: SeqNum,
+    /// Least sample since `least_at`, and of as long before; 0 if there was none.
+    least: u32,
+    least_before: u32,
+    /// Seconds, modulo 2^16.
+    least_at: u16,
     /// Timer expirations since the last progress that counts.
     backoff: u8,
     /// A SYN was repeated, and nothing was measured.
     fallback: bool,
-    /// Is a segment being timed?
-    timing: bool,
-    /// End of the timed segment.
-    timed: SeqNum,
-    /// When the timed segment was sent, microseconds modulo 2^32.
-    timed_at: u32,
     /// Octets before `repeated_to` may have been sent more than once.
     repeated: bool,
     /// See `repeated`.
     repeated_to: SeqNum,
-    /// Timestamp of the last retransmission among them.
+    /// When the last retransmission among them left, microseconds modulo 2^32, and its timestamp.
+    repeated_at: u32,
     repeated_ts: u32,
 }
 
 impl Rtt {
     /// An estimator, with a first sample where the handshake gave one.
-    pub fn new(sample: Option<Duration>) -> Self {
+    pub fn new(cfg: &Config, now: Instant, sample: Option<Duration>) -> Self {
         let mut rtt = Self::default();
         if let Some(sample) = sample {
-            rtt.sample(sample, 0);
+            let us = u32::try_from(sample.as_micros()).unwrap_or(LONGEST);
+            rtt.sample(cfg, now, (us, us), Default::default());
         }
         rtt
     }
@@ -58,30 +66,65 @@ impl Rtt {
         }
     }
 
-    /// Takes a sample. `spread` is the binary logarithm of how many samples a round trip gives:
-    /// each then counts for less (RFC 7323 appendix G).
-    pub fn sample(&mut self, sample: Duration, spread: u32) {
-        let us = u32::try_from(sample.as_micros()).unwrap_or(LONGEST);
+    /// Takes a sample of `us` microseconds, that of the newest octets being `least`, when `una`
+    /// is the oldest octet in flight and `nxt` the next to be sent.
+    #[inline]
+    pub fn sample(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        (us, least): (u32, u32),
+        (una, nxt): (SeqNum, SeqNum),
+    ) {
         let us = us.clamp(1, LONGEST);
         // What was backed off collapses with the first measurement (RFC 6298 §5).
         self.backoff = 0;
-        self.min = if self.min == 0 { us } else { self.min.min(us) };
+        self.note_least(cfg, now, least.clamp(1, LONGEST));
         if self.srtt8 == 0 {
             // RFC 6298 §2.2.
             self.srtt8 = us.saturating_mul(8);
             self.var4 = us.saturating_mul(2);
+            self.var4_kept = self.var4;
+            self.var4_max = self.var4;
+            self.round = nxt;
             return;
         }
         // RFC 6298 §2.3 with alpha 1/8 and beta 1/4, the deviation first.
-        let spread = spread.min(8);
         let error = i64::from(us) - i64::from(self.srtt8 / 8);
         let mut deviation = error.abs() - i64::from(self.var4 / 4);
         if error < 0 && deviation > 0 {
             // A path that became much faster is no reason to wait longer: an eighth of it.
             deviation >>= 3;
         }
-        self.var4 = add(self.var4, deviation >> spread);
-        self.srtt8 = add(self.srtt8, error >> spread).max(1);
+        self.var4 = add(self.var4, deviation);
+        self.srtt8 = add(self.srtt8, error).max(1);
+        self.var4_max = self.var4_max.max(self.var4);
+        self.var4_kept = self.var4_kept.max(self.var4_max);
+        if una.gt(self.round) {
+            self.round = nxt;
+            let excess = self.var4_kept.saturating_sub(self.var4_max);
+            self.var4_kept = self.var4_kept.saturating_sub(excess / 4);
+            self.var4_max = 0;
+        }
+    }
+
+    /// The least of the window, in two halves: the older is forgotten as a whole.
+    #[inline]
+    fn note_least(&mut self, cfg: &Config, now: Instant, us: u32) {
+        let now = now.secs() as u16;
+        let age = u64::from(now.wrapping_sub(self.least_at));
+        let half = cfg.min_rtt_window.as_secs() / 2;
+        if self.least == 0 || age > half {
+            self.least_before = if age > half.saturating_mul(2) {
+                0
+            } else {
+                self.least
+            };
+            self.least = us;
+            self.least_at = now;
+        } else if us < self.least {
+            self.least = us;
+        }
     }
 
     /// The timeout, doubled for each expiration since the last progress (RFC 6298 §5.5).
@@ -115,7 +158,7 @@ impl Rtt {
     fn base_us(&self, cfg: &Config) -> u64 {
         let least = micros(cfg.rto_min);
         let rto = if self.srtt8 != 0 {
-            u64::from(self.srtt8 / 8).saturating_add(u64::from(self.var4).max(least))
+            u64::from(self.srtt8 / 8).saturating_add(u64::from(self.var4_kept).max(least))
         } else if self.fallback {
             micros(cfg.rto_fallback)
         } else {
@@ -134,41 +177,39 @@ impl Rtt {
         self.backoff = self.backoff.saturating_sub(1);
     }
 
-    /// A segment of new octets up to `end` was sent; times it if none is timed.
+    /// Something before `end` was retransmitted `now` with timestamp `ts`.
     #[inline]
-    pub fn sent(&mut self, now: Instant, end: SeqNum) {
-        if !self.timing {
-            self.timing = true;
-            self.timed = end;
-            self.timed_at = now.micros() as u32;
-        }
-    }
-
-    /// Something before `end` was retransmitted with timestamp `ts`: what its acknowledgment
-    /// answers is ambiguous (Karn's algorithm, RFC 6298 §3).
-    #[inline]
-    pub fn retransmitted(&mut self, end: SeqNum, ts: u32) {
-        self.timing = false;
+    pub fn retransmitted(&mut self, now: Instant, end: SeqNum, ts: u32) {
         self.repeated = true;
         self.repeated_to = end;
+        self.repeated_at = now.micros() as u32;
         self.repeated_ts = ts;
     }
 
-    /// At `ts`, does an acknowledgment come too soon to answer the last retransmission? Then the
-    /// timer was too short.
+    /// Does an acknowledgment that comes `now` come too soon to answer the last retransmission?
     #[inline]
-    pub const fn answers_the_first(&self, ts: u32) -> bool {
-        self.repeated && ts.wrapping_sub(self.repeated_ts).saturating_mul(1000) < self.min
+    pub const fn is_too_soon(&self, now: Instant) -> bool {
+        let us = (now.micros() as u32).wrapping_sub(self.repeated_at);
+        self.repeated && us < self.least_us() / 2
     }
 
-    /// Does an echo of timestamp `echo`, arriving at `ts`, leave open which transmission it
-    /// answers? It does when it is older than the last retransmission and could answer that:
-    /// the peer's acknowledgment of the first transmission may have been lost, and a repeated
-    /// one echoes what it did (RFC 7323 §4.3).
+    /// Octets last sent at `sent_at`, microseconds, are reported `now`: may that answer another
+    /// transmission, their own having been answered by what was lost on the way? It may if
+    /// others were sent again since (Karn's algorithm, RFC 6298 §3, goes no further than to
+    /// octets that were repeated themselves).
     #[inline]
-    pub const fn is_ambiguous(&self, echo: u32, ts: u32) -> bool {
+    pub const fn is_ambiguous(&self, now: Instant, sent_at: u32) -> bool {
+        let older = (sent_at.wrapping_sub(self.repeated_at) as i32) <= 0;
+        self.repeated && older && !self.is_too_soon(now)
+    }
+
+    /// The same of an echo of our timestamp `echo`: it answers a retransmission, or something
+    /// later, if it is of that time. An older one may be repeated by a peer whose acknowledgment
+    /// was lost (RFC 7323 §4.3).
+    #[inline]
+    pub const fn is_ambiguous_echo(&self, now: Instant, echo: u32) -> bool {
         let older = (echo.wrapping_sub(self.repeated_ts) as i32) < 0;
-        self.repeated && older && !self.answers_the_first(ts)
+        self.repeated && older && !self.is_too_soon(now)
     }
 
     /// New octets were acknowledged, with nothing to measure.
@@ -177,17 +218,31 @@ impl Rtt {
         self.backoff = 0;
     }
 
-    /// Octets before `ack` were acknowledged: the time it took, if a timed segment was among
-    /// them.
+    /// Octets before `una` were acknowledged.
     #[inline]
-    pub fn acknowledged(&mut self, now: Instant, ack: SeqNum) -> Option<Duration> {
-        self.repeated &= ack.lt(self.repeated_to);
-        if !self.timing || self.timed.gt(ack) {
-            return None;
+    pub fn passed(&mut self, una: SeqNum) {
+        self.repeated &= una.lt(self.repeated_to);
+    }
+
+    /// Expirations of the timer since the last progress, by which the timeout is doubled.
+    pub const fn backoff(&self) -> u8 {
+        self.backoff
+    }
+
+    /// Smoothed round-trip time, microseconds; 0 before the first sample.
+    #[inline]
+    pub(super) const fn smoothed_us(&self) -> u32 {
+        self.srtt8 / 8
+    }
+
+    /// Least sample of the last minutes, microseconds; 0 before the first.
+    #[inline]
+    pub(super) const fn least_us(&self) -> u32 {
+        if self.least_before != 0 && self.least_before < self.least {
+            self.least_before
+        } else {
+            self.least
         }
-        self.timing = false;
-        let us = (now.micros() as u32).wrapping_sub(self.timed_at);
-        Some(Duration::from_micros(u64::from(us)))
     }
 
     /// Smoothed round-trip time, `None` before the first sample.
@@ -200,9 +255,10 @@ impl Rtt {
         Duration::from_micros(u64::from(self.var4 / 4))
     }
 
-    /// Least sample, `None` before the first.
+    /// Least sample of the last minutes ([`Config::min_rtt_window`]), `None` before the first.
     pub fn least(&self) -> Option<Duration> {
-        (self.min != 0).then(|| Duration::from_micros(u64::from(self.min)))
+        let least = self.least_us();
+        (least != 0).then(|| Duration::from_micros(u64::from(least)))
     }
 }
 
@@ -227,16 +283,30 @@ mod tests {
         Duration::from_millis(n)
     }
 
+    fn of(us: u32) -> Rtt {
+        Rtt::new(
+            &Config::default(),
+            Instant::ZERO,
+            Some(Duration::from_micros(us.into())),
+        )
+    }
+
+    /// A sample; each is of a round trip of its own where `apart`.
+    fn take(rtt: &mut Rtt, us: u32, apart: bool) {
+        let next = rtt.round + u32::from(apart);
+        let cfg = Config::default();
+        rtt.sample(&cfg, Instant::ZERO, (us, us), (next, next));
+    }
+
     #[test]
     fn first_sample_and_floor() {
         let cfg = Config::default();
-        let mut rtt = Rtt::default();
-        assert_eq!(rtt.rto(&cfg), ms(1000));
-        rtt.sample(ms(100), 0);
+        assert_eq!(Rtt::default().rto(&cfg), ms(1000));
+        let mut rtt = of(100_000);
         assert_eq!((rtt.smoothed(), rtt.deviation()), (Some(ms(100)), ms(50)));
         assert_eq!(rtt.rto(&cfg), ms(300));
         for _ in 0..50 {
-            rtt.sample(ms(100), 0);
+            take(&mut rtt, 100_000, true);
         }
         // The deviation has died away, the floor of 200 ms stays.
         assert!(rtt.deviation() < ms(1));
@@ -246,58 +316,78 @@ mod tests {
     #[test]
     fn backoff_doubles_and_stops_at_the_maximum() {
         let cfg = Config::default();
-        let mut rtt = Rtt::new(Some(ms(100)));
+        let mut rtt = of(100_000);
         rtt.back_off();
         rtt.back_off();
-        assert_eq!(rtt.rto(&cfg), ms(1200));
+        assert_eq!((rtt.rto(&cfg), rtt.backoff()), (ms(1200), 2));
         for _ in 0..300 {
             rtt.back_off();
         }
         assert_eq!(rtt.rto(&cfg), ms(120_000));
-        rtt.sample(ms(100), 0);
+        take(&mut rtt, 100_000, true);
         assert_eq!(rtt.rto(&cfg), ms(300));
     }
 
+    /// RFC 7323 appendix G: many samples of a round trip, of which one is late.
     #[test]
-    fn follows_a_change_and_weighs_many_samples_less() {
-        let mut quick = Rtt::new(Some(ms(10)));
-        let mut slow = quick.clone();
-        for _ in 0..8 {
-            quick.sample(ms(50), 0);
-            slow.sample(ms(50), 3);
+    fn a_late_one_of_many_is_remembered() {
+        let cfg = Config::default();
+        let mut rtt = of(1_000_000);
+        for n in 0..400 {
+            take(
+                &mut rtt,
+                if n % 100 == 50 { 2_000_000 } else { 1_000_000 },
+                n % 100 == 99,
+            );
         }
-        assert!(quick.smoothed() > Some(ms(35)) && slow.smoothed() < Some(ms(20)));
-        assert_eq!(slow.least(), Some(ms(10)));
+        // A hundred samples later the mean deviation is gone, but the timeout is not.
+        assert!(rtt.deviation() < ms(1), "{:?}", rtt.deviation());
+        assert!(rtt.rto(&cfg) > ms(1900), "{:?}", rtt.rto(&cfg));
+        for _ in 0..20 {
+            take(&mut rtt, 1_000_000, true);
+        }
+        assert!(rtt.rto(&cfg) < ms(1210), "{:?}", rtt.rto(&cfg));
+    }
+
+    #[test]
+    fn the_least_is_of_the_last_minutes() {
+        let cfg = Config::default();
+        let mut rtt = of(10_000);
+        let mut at = |secs, us| {
+            let now = Instant::from_secs(secs);
+            rtt.sample(&cfg, now, (us, us), Default::default());
+            rtt.least_us()
+        };
+        let least = [
+            at(100, 50_000),
+            at(200, 40_000),
+            at(299, 60_000),
+            at(351, 70_000),
+        ];
+        assert_eq!(least, [10_000, 10_000, 10_000, 40_000]);
+        assert_eq!(at(1000, 90_000), 90_000);
     }
 
     #[test]
     fn extremes_are_cut() {
         let cfg = Config::default();
-        let mut rtt = Rtt::new(Some(Duration::MAX));
-        rtt.sample(Duration::ZERO, 99);
-        rtt.sample(Duration::MAX, 0);
+        let mut rtt = Rtt::new(&cfg, Instant::ZERO, Some(Duration::MAX));
+        take(&mut rtt, 0, true);
+        take(&mut rtt, u32::MAX, true);
         assert!(rtt.rto(&cfg) <= cfg.rto_max);
         assert_eq!(rtt.least(), Some(Duration::from_micros(1)));
     }
 
     #[test]
-    fn times_one_segment_at_a_time_and_none_that_was_repeated() {
-        let (t, end) = (Instant::from_millis(5), SeqNum(100));
-        let mut rtt = Rtt::default();
-        rtt.sent(t, end);
-        rtt.sent(t + ms(1), end + 100);
-        assert_eq!(rtt.acknowledged(t + ms(7), end - 1), None);
-        assert_eq!(rtt.acknowledged(t + ms(7), end), Some(ms(7)));
-        assert_eq!(rtt.acknowledged(t + ms(9), end + 100), None);
-        rtt.sent(t, end);
-        rtt.retransmitted(end, 50);
-        assert!(rtt.is_ambiguous(49, 60) && !rtt.is_ambiguous(50, 60));
-        assert_eq!(rtt.acknowledged(t + ms(7), end), None);
-        assert!(!rtt.is_ambiguous(49, 60));
+    fn what_may_answer_a_retransmission_is_ambiguous() {
+        let (end, at) = (SeqNum(100), Instant::from_millis);
+        let mut rtt = of(7000);
+        rtt.retransmitted(at(50), end, 50);
+        assert!(rtt.is_ambiguous_echo(at(60), 49) && !rtt.is_ambiguous_echo(at(60), 50));
+        assert!(rtt.is_ambiguous(at(60), 50_000) && !rtt.is_ambiguous(at(60), 50_001));
         // Sooner than the path allows, it cannot answer the retransmission.
-        rtt.sample(ms(7), 0);
-        rtt.retransmitted(end, 50);
-        assert!(rtt.answers_the_first(56) && !rtt.is_ambiguous(49, 56));
-        assert!(!rtt.answers_the_first(57) && rtt.is_ambiguous(49, 57));
+        assert!(!rtt.is_ambiguous(at(53), 1000) && !rtt.is_ambiguous_echo(at(53), 1));
+        rtt.passed(end);
+        assert!(!rtt.is_ambiguous(at(60), 50_000) && !rtt.is_ambiguous_echo(at(60), 49));
     }
 }

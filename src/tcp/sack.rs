@@ -1,18 +1,22 @@
-//! Selective acknowledgments (RFC 2018, RFC 2883): the blocks we report, and the scoreboard of
-//! those the peer reports (RFC 6675 §4).
+//! Selective acknowledgments (RFC 2018, RFC 2883): the blocks we report, and what those of the
+//! peer say.
 //!
-//! Invariant: reassembly ranges lie after RCV.NXT, scoreboard ranges in SND.UNA..SND.NXT; both
-//! are bounded, and forgetting a range costs retransmissions and nothing else.
+//! Invariant: reassembly ranges lie after RCV.NXT, and what is taken of the peer's blocks lies
+//! in SND.UNA..SND.NXT; both are bounded, and forgetting a range costs retransmissions and
+//! nothing else.
 
 use super::config::Config;
 use super::congestion::Congestion;
-use super::ranges::{Range, Ranges};
+use super::flight::{At, Heard};
+use super::probe::Tail;
 use super::segment::Segment;
 use super::seq::SeqNum;
 use super::tcb::Tcb;
 use crate::socket::gaps::Gaps;
 use crate::wire::SackBlocks;
-use phy::Instant;
+
+/// First octet, and the one past the last.
+pub type Range = (SeqNum, SeqNum);
 
 /// What came out of order, and what to report of it.
 #[derive(Debug, Default)]
@@ -23,52 +27,40 @@ pub struct Reassembly {
     pub(super) duplicate: Range,
 }
 
-/// What the peer reported out of order: ranges after SND.UNA.
-#[derive(Debug, Clone, Default)]
-pub struct Scoreboard {
-    pub(super) ranges: Ranges,
-}
-
-impl Scoreboard {
-    /// Octets reported.
-    #[inline]
-    pub(super) fn octets(&self) -> u32 {
-        self.ranges.octets()
-    }
-
-    /// SND.UNA moved to `una`.
-    pub(super) fn advance(&mut self, una: SeqNum) {
-        self.ranges.remove_before(una);
-        if self.ranges.as_slice().first().is_some_and(|r| r.0 == una) {
-            // The peer has not what it reported, or it had acknowledged it as well: it threw
-            // away text it had no room for (RFC 2018 §8). Believe nothing of it.
-            self.ranges.clear();
-        }
-    }
-}
-
 impl<C: Congestion> Tcb<C> {
-    /// Takes the blocks of a segment; returns how many octets they newly report. Blocks that are
-    /// not wholly after the acknowledgment and before SND.NXT report duplicates, or nonsense.
-    pub(super) fn take_sack(&mut self, now: Instant, segment: &Segment<'_>) -> u32 {
+    /// Takes the blocks of a segment. Blocks that are not wholly after the acknowledgment and
+    /// before SND.NXT report duplicates, or nonsense.
+    pub(super) fn take_sack(&mut self, at: &At, segment: &Segment<'_>, heard: &mut Heard) {
         let floor = segment.ack.max(self.snd_una);
-        let before = self.scoreboard.octets();
-        let mut farthest = floor;
-        for (lo, hi) in segment.options.sack.iter() {
+        let mut blocks = segment.options.sack.as_slice();
+        if let Some((lo, hi)) = duplicate(segment.ack, blocks)
+            && hi.le(self.snd_nxt)
+            && hi.gt(self.snd_una - self.max_wnd)
+        {
+            self.take_duplicate(lo, hi, heard);
+            blocks = blocks.get(1..).unwrap_or(&[]);
+        }
+        let fack = self.flight.fack;
+        for &(lo, hi) in blocks {
             let (lo, hi) = (SeqNum(lo), SeqNum(hi));
             if lo.gt(floor) && lo.lt(hi) && hi.le(self.snd_nxt) && lo.lt(self.snd_nxt) {
-                let known = self.scoreboard.octets();
-                self.scoreboard.ranges.insert(lo, hi, Ranges::CAPACITY);
-                if self.scoreboard.octets() > known {
-                    farthest = farthest.max(hi);
-                }
+                self.flight.report(at, lo, hi, fack, heard);
             }
         }
-        let newly = self.scoreboard.octets().saturating_sub(before);
-        if newly > 0 {
-            self.gauge_reported(now, farthest, newly);
+    }
+
+    /// The peer received `lo..hi` twice (RFC 2883 §4).
+    fn take_duplicate(&mut self, lo: SeqNum, hi: SeqNum, heard: &mut Heard) {
+        let segments = hi.since(lo).div_ceil(u32::from(self.mss.max(1)));
+        // More than was ever repeated did not come of our repeating it (RFC 3708 §3).
+        let flight = &mut *self.flight;
+        let ours = flight.rack.duplicates.saturating_add(segments) <= self.retransmits;
+        let probe = flight.tail == Tail::Again && hi == flight.tail_end;
+        heard.twice = Some((lo, hi));
+        flight.rack.duplicate(segments, probe || !ours);
+        if ours {
+            flight.undo.twice((lo, hi));
         }
-        newly
     }
 
     /// The blocks to report: a duplicate first (RFC 2883 §4), then the range that changed last
@@ -107,4 +99,14 @@ impl<C: Congestion> Tcb<C> {
             self.reassembly.duplicate = (lo, hi);
         }
     }
+}
+
+/// The duplicate that the first block reports, if it does: one before the acknowledgment, or
+/// inside the second block (RFC 2883 §4.1, §4.2).
+fn duplicate(ack: SeqNum, blocks: &[(u32, u32)]) -> Option<Range> {
+    let &(lo, hi) = blocks.first()?;
+    let (lo, hi) = (SeqNum(lo), SeqNum(hi));
+    let inside = |&(from, to): &(u32, u32)| SeqNum(from).le(lo) && hi.le(SeqNum(to));
+    let twice = lo.lt(hi) && (hi.le(ack) || blocks.get(1).is_some_and(inside));
+    twice.then_some((lo, hi))
 }

@@ -10,8 +10,8 @@ use super::ack::Owed;
 use super::chrono::Chrono;
 use super::config::Config;
 use super::congestion::Congestion;
-use super::rack::Tail;
-use super::recovery::Mode;
+use super::probe::Tail;
+use super::recovery::CaState;
 use super::segment::{Plan, Room, timestamp};
 use super::seq::SeqNum;
 use super::tcb::{State, Tcb};
@@ -65,25 +65,20 @@ impl<C: Congestion> Tcb<C> {
             return Some(self.ack_plan(now, rx));
         }
         if sends && self.keeps_pace(now, &mut room, tx) {
-            if let Some(lost) = self.next_lost() {
-                let plan = self.repeated(now, rx, tx, room, lost, false);
-                if plan.is_some() {
-                    return plan;
-                }
+            if let Some(plan) = self.next_lost(now, rx, tx, room) {
+                return Some(plan);
             }
-            let plan = self.fresh(cfg, now, rx, tx, room);
-            if plan.is_some() {
-                return plan;
+            if let Some(plan) = self.fresh(cfg, now, rx, tx, room) {
+                return Some(plan);
             }
-            if self.loss.tail == Tail::Due {
+            if self.flight.tail == Tail::Due {
                 let tail = self.tail(u32::from(self.mss));
-                return self.repeated(now, rx, tx, Room { gso: 0, ..room }, tail, false);
+                return self.repeated(now, rx, tx, Room { gso: 0, ..room }, tail);
             }
-            if let Some(doubtful) = self.next_doubtful() {
-                let plan = self.repeated(now, rx, tx, room, doubtful, true);
-                if plan.is_some() {
-                    return plan;
-                }
+            if self.not_forward()
+                && let Some(plan) = self.next_lost(now, rx, tx, room)
+            {
+                return Some(plan);
             }
         }
         if self.probe_due {
@@ -106,8 +101,8 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn has_work(&self, tx: &impl SendBuf) -> bool {
         self.syn_due
             || self.probe_due
-            || self.loss.tail == Tail::Due
-            || self.loss.mode != Mode::Open
+            || self.flight.tail == Tail::Due
+            || self.flight.state != CaState::Open
             || self.text_flows() && self.unsent(tx) > 0
     }
 
@@ -138,7 +133,7 @@ impl<C: Congestion> Tcb<C> {
         if shrunk && self.in_flight() > u32::from(mss) && self.state.is_synchronized() {
             // What is out may not fit the path (RFC 1191 §6.5: send again without waiting, and
             // take it for no sign of congestion).
-            self.resend_all();
+            self.resend_all(cfg, now);
             self.arm_retransmit(cfg, now);
         }
     }
@@ -146,23 +141,28 @@ impl<C: Congestion> Tcb<C> {
     /// Octets that the congestion window leaves.
     #[inline]
     fn allowance(&self) -> u32 {
-        let left = self.cc.window().saturating_sub(self.pipe());
-        if self.loss.tail == Tail::Due {
+        let left = self.window().saturating_sub(self.pipe());
+        if self.flight.tail == Tail::Due {
             // A probe goes beyond the window if need be (RFC 8985 §7.3).
             return left.max(u32::from(self.mss));
         }
-        match self.loss.mode {
-            // Limited transmit (RFC 3042): a segment for each of the first duplicates, up to two
-            // beyond the window.
-            Mode::Open if self.loss.dup_acks > 0 => {
-                let mss = u32::from(self.mss);
-                let extra = mss.saturating_mul(u32::from(self.loss.dup_acks.min(2)));
-                let most = self.cc.window().saturating_add(extra);
-                left.max(mss.min(most.saturating_sub(self.in_flight())))
-            }
-            Mode::Fast if !self.cc.owns_recovery() => left.min(self.loss.credit),
-            Mode::Open | Mode::Fast | Mode::Timeout => left,
+        left
+    }
+
+    /// The first lost octets that were not sent again yet (RFC 6675 §4 NextSeg rule 1).
+    #[inline]
+    fn next_lost(
+        &mut self,
+        now: Instant,
+        rx: &impl RecvBuf,
+        tx: &impl SendBuf,
+        room: Room,
+    ) -> Option<Plan> {
+        if self.is_forward() {
+            return None;
         }
+        let lost = self.flight_due()?;
+        self.repeated(now, rx, tx, room, lost)
     }
 
     /// Lost octets `lost`, a segment of them or with room for it a train.
@@ -173,14 +173,17 @@ impl<C: Congestion> Tcb<C> {
         tx: &impl SendBuf,
         room: Room,
         (from, to): (SeqNum, SeqNum),
-        doubtful: bool,
     ) -> Option<Plan> {
         let options = self.segment_options(now).emit();
         let mss = self.text_room(options.len());
         // The first of a loss event goes whatever the windows say: it is also what finds out
         // that a closed window has opened (RFC 9293 §3.8.6.1).
-        let oldest = from == self.snd_una && self.loss.high_rxt.le(self.snd_una) && !doubtful;
-        let first = oldest || self.loss.tail == Tail::Due;
+        let oldest = from == self.snd_una
+            && match self.flight.state {
+                CaState::Loss => self.flight.repeated.octets == 0,
+                _ => self.flight.prr.out == 0,
+            };
+        let first = oldest || self.flight.tail == Tail::Due;
         let text_to = self.snd_nxt - u32::from(self.fin_sent);
         let whole = text_to.min(to).saturating_since(from);
         let fin = self.fin_sent && to == self.snd_nxt;
@@ -218,7 +221,7 @@ impl<C: Congestion> Tcb<C> {
         let unsent = u32::try_from(queued).unwrap_or(u32::MAX);
         if unsent == 0 {
             self.push_due = false;
-            self.gauge_starved();
+            self.starved();
             if sent > 0 {
                 let starves = self.watch.no_space && !self.cwnd_limited;
                 let what = if starves {
@@ -281,7 +284,7 @@ impl<C: Congestion> Tcb<C> {
             let wide = len >= self.max_wnd / 2 && self.none_short();
             return len == usable && len < mss && (self.push_due || wide);
         }
-        if self.push_due || self.loss.tail == Tail::Due {
+        if self.push_due || self.flight.tail == Tail::Due {
             return true;
         }
         fin || !(self.options.cork || self.more) && (self.options.nodelay || self.none_short())
@@ -366,29 +369,29 @@ impl<C: Congestion> Tcb<C> {
             self.sent_at = now.millis() as u32;
         }
         let end = plan.seq + len;
-        self.gauge_sent(now, plan.seq, end);
         let new = end.gt(self.snd_nxt);
+        self.record(cfg, now, plan, end);
         if new {
             self.sent_new(now, plan, end);
         } else {
             let ts = timestamp(now, self.ts_offset);
-            self.rtt.retransmitted(self.snd_nxt, ts);
+            self.rtt.retransmitted(now, self.snd_nxt, ts);
+            self.flight.undo.repeated(len, ts);
             self.retransmits = self.retransmits.wrapping_add(segments);
             self.count_repeated(plan.len);
-            if self.loss.mode != Mode::Open {
-                self.loss.high_rxt = self.loss.high_rxt.max(end);
-                self.loss.sent_before = self.snd_nxt;
-            }
         }
-        self.loss.credit = self.loss.credit.saturating_sub(len);
-        if self.loss.tail == Tail::Due {
+        if self.flight.state != CaState::Open {
+            self.flight.prr.sent(len);
+            self.flight.undo.went(new);
+        }
+        if self.flight.tail == Tail::Due {
             self.probe_sent(!new);
         }
-        let head = !new && plan.seq == self.snd_una && self.loss.mode == Mode::Fast;
+        let head = !new && plan.seq == self.snd_una && self.flight.state == CaState::Recovery;
         if head || !self.timers.is_set(Timer::Retransmit) {
             // Afresh also for the segment that recovery waits for: it needs a round trip, too.
             self.arm_retransmit(cfg, now);
-        } else if new && self.loss.tail == Tail::Armed {
+        } else if new && self.flight.tail == Tail::Armed {
             self.arm_probe(cfg, now);
         }
         self.note_flight(now, len);
@@ -420,7 +423,6 @@ impl<C: Congestion> Tcb<C> {
         if self.in_flight() == 0 {
             self.stalled_at = now;
         }
-        self.rtt.sent(now, end);
         self.snd_nxt = end;
         self.fin_sent |= plan.flags.fin();
         if plan.flags.psh() {
@@ -442,7 +444,7 @@ impl<C: Congestion> Tcb<C> {
     #[inline]
     fn note_flight(&mut self, now: Instant, len: u32) {
         let pipe = self.pipe();
-        let limited = pipe.saturating_add(u32::from(self.mss)) > self.cc.window();
+        let limited = pipe.saturating_add(u32::from(self.mss)) > self.window();
         if self.snd_una.ge(self.flight_end)
             || limited
             || !self.cwnd_limited && pipe > self.max_flight
@@ -460,8 +462,8 @@ impl<C: Congestion> Tcb<C> {
         if self.arm_probe(cfg, now) {
             return;
         }
-        if self.loss.tail == Tail::Armed {
-            self.loss.tail = Tail::No;
+        if self.flight.tail == Tail::Armed {
+            self.flight.tail = Tail::No;
         }
         let at = self.rtt.rto_after(cfg, now);
         self.timers

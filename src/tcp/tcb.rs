@@ -15,12 +15,12 @@ use super::congestion::Congestion;
 use super::ecn::{Agreed, EcnState};
 use super::error::TcpError;
 use super::fastopen::Early;
+use super::flight::Lazy;
 use super::memory::Level;
 use super::options::{Chosen, Options};
 use super::rare::Rare;
-use super::recovery::Recovery;
 use super::rtt::Rtt;
-use super::sack::{Reassembly, Scoreboard};
+use super::sack::Reassembly;
 use super::seldom::Seldom;
 use super::seq::SeqNum;
 use super::timers::{Timer, Timers};
@@ -224,7 +224,8 @@ pub struct Tcb<C> {
 
     pub(super) ack: Acking,
     pub(super) rtt: Rtt,
-    pub(super) loss: Recovery,
+    /// What is in flight, and the state of loss recovery.
+    pub(super) flight: Lazy,
     pub(super) cc: C,
     pub(super) timers: Timers,
     pub(super) options: Chosen,
@@ -233,7 +234,6 @@ pub struct Tcb<C> {
     /// Since when octets wait without progress: for the user timeout.
     pub(super) stalled_at: Instant,
     pub(super) reassembly: Reassembly,
-    pub(super) scoreboard: Scoreboard,
     pub(super) counts: Counts,
     /// Segments retransmitted, for [`TcpInfo`](super::TcpInfo).
     pub(super) retransmits: u32,
@@ -259,6 +259,8 @@ pub(super) struct Counts {
     pub segs_out: u32,
     pub data_segs_in: u32,
     pub data_segs_out: u32,
+    /// Segments known to have arrived.
+    pub delivered: u32,
 }
 
 impl<C: Congestion> Tcb<C> {
@@ -307,7 +309,7 @@ impl<C: Congestion> Tcb<C> {
         tcb.rcv_ssthresh = handshake.rcv_wnd;
         tcb.rcv_scale = handshake.our_scale.min(14);
         tcb.ack.last_sent = tcb.rcv_nxt;
-        tcb.rtt = Rtt::new(handshake.rtt);
+        tcb.rtt = Rtt::new(cfg, now, handshake.rtt);
         tcb.agree(cfg, now, peer);
         tcb.snd_wnd = handshake.snd_wnd;
         tcb.max_wnd = handshake.snd_wnd;
@@ -350,13 +352,15 @@ impl<C: Congestion> Tcb<C> {
     #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.nearest();
-        match self.cc.gauge() {
-            Some(gauge) if gauge.waiting && self.text_flows() => {
-                let pace = gauge.pacer.deadline();
-                Some(timer.map_or(pace, |at| at.min(pace)))
-            }
-            _ => timer,
+        let flight = &*self.flight;
+        let mut other = flight.rack.timer;
+        if flight.waiting && self.text_flows() {
+            other = other.min(flight.pacer.deadline());
         }
+        if other == Instant::MAX {
+            return timer;
+        }
+        Some(timer.map_or(other, |at| at.min(other)))
     }
 
     fn blank(now: Instant, mss: u16) -> Self {
@@ -407,14 +411,13 @@ impl<C: Congestion> Tcb<C> {
             ecn: EcnState::default(),
             ack: Acking::default(),
             rtt: Rtt::default(),
-            loss: Recovery::default(),
+            flight: Lazy::default(),
             cc: C::new(now, mss),
             timers: Timers::default(),
             options: Chosen::default(),
             heard_at: now,
             stalled_at: now,
             reassembly: Reassembly::default(),
-            scoreboard: Scoreboard::default(),
             counts: Counts::default(),
             retransmits: 0,
             early: Early::default(),

@@ -8,7 +8,7 @@ use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
 use super::event::Event;
-use super::rack::Tail;
+use super::probe::Tail;
 use super::segment::Effects;
 use super::tcb::{State, Tcb};
 use crate::socket::{RecvBuf, SendBuf};
@@ -108,7 +108,7 @@ impl<C: Congestion> Tcb<C> {
         let before = self.seen();
         let mut alive = Ok(());
         if self.timers.expired(Timer::Retransmit, now) {
-            alive = if self.loss.tail == Tail::Armed && !self.user_timed_out(now) {
+            alive = if self.flight.tail == Tail::Armed && !self.user_timed_out(now) {
                 self.probe_time(cfg, now);
                 Ok(())
             } else {
@@ -138,8 +138,11 @@ impl<C: Congestion> Tcb<C> {
         if self.timers.expired(Timer::Ack, now) {
             self.ack_due(cfg);
         }
-        if let Some(gauge) = self.cc.gauge_mut() {
-            gauge.waiting &= !gauge.pacer.ready(now);
+        if self.flight.rack.timer <= now {
+            self.reordering_due(cfg, now);
+        }
+        if self.flight.waiting && self.flight.pacer.ready(now) {
+            self.flight.waiting = false;
         }
         if self.timers.expired(Timer::Trim, now) {
             self.trim(cfg, now, rx, tx);
@@ -171,20 +174,13 @@ impl<C: Congestion> Tcb<C> {
             return Err(TcpError::TimedOut);
         }
         self.count_rto(now);
-        self.retries = self.retries.saturating_add(1);
+        let before = self.retries;
+        self.retries = before.saturating_add(1);
         self.rtt.back_off();
         let backoff = self.retries;
         self.tell(now, Event::Rto { backoff });
         if self.state.is_synchronized() {
-            let ranges = &self.scoreboard.ranges;
-            if ranges
-                .as_slice()
-                .first()
-                .is_some_and(|r| r.0 == self.snd_una)
-            {
-                self.scoreboard.ranges.clear();
-            }
-            self.enter_timeout(now);
+            self.enter_timeout(cfg, now, before);
         } else {
             self.syn_due = true;
         }
@@ -265,15 +261,12 @@ impl<C: Congestion> Tcb<C> {
             self.timers.set(Timer::Trim, due);
             return;
         }
-        self.scoreboard.ranges.trim();
         self.reassembly.gaps.trim();
         if self.reassembly.gaps.is_empty() {
             rx.trim();
         }
-        if self.in_flight() == 0
-            && let Some(gauge) = self.cc.gauge_mut()
-        {
-            gauge.trim();
+        if self.in_flight() == 0 {
+            self.flight.trim();
         }
         tx.trim();
         self.tune_idle(cfg, tx);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: as of the algorithm in use; changing it keeps the window.
 
-use super::{Ack, Bbr, Congestion, Cubic, Gauge, Loss, Lost, Reno};
+use super::{Ack, Bbr, Congestion, Cubic, Loss, Lost, Reno};
 use core::fmt;
 use core::str::FromStr;
 use phy::Instant;
@@ -120,14 +120,6 @@ impl Congestion for Any {
 
     fn pacing_rate(&self) -> Option<u64> {
         each!(self, cc => cc.pacing_rate())
-    }
-
-    fn gauge(&self) -> Option<&Gauge> {
-        each!(self, cc => cc.gauge())
-    }
-
-    fn gauge_mut(&mut self) -> Option<&mut Gauge> {
-        each!(self, cc => cc.gauge_mut())
     }
 
     fn owns_recovery(&self) -> bool {

@@ -22,7 +22,7 @@ use super::bbr_cycle::{AckPhase, State, UndoState};
 use super::bbr_model::INFINITE;
 use super::delivery::{RateSample, RoundMeter};
 use super::pacer::quantum;
-use super::{Ack, Congestion, Gauge, INITIAL, LARGEST, Loss, Lost, rescaled};
+use super::{Ack, Congestion, INITIAL, LARGEST, Loss, Lost, rescaled};
 use phy::Instant;
 
 /// PacingMarginPercent: paced at 1 % below the bandwidth.
@@ -106,7 +106,6 @@ pub struct Bbr {
     pub(super) idle_restart: bool,
     app_limited: bool,
     recovering: bool,
-    gauge: Gauge,
 }
 
 /// One acknowledgment and what it measured.
@@ -356,7 +355,6 @@ impl Congestion for Bbr {
             idle_restart: false,
             app_limited: false,
             recovering: false,
-            gauge: Gauge::default(),
         };
         bbr.pace_initially(FIRST_RTT);
         bbr
@@ -369,14 +367,6 @@ impl Congestion for Bbr {
 
     fn pacing_rate(&self) -> Option<u64> {
         Some(self.pacing_rate)
-    }
-
-    fn gauge(&self) -> Option<&Gauge> {
-        Some(&self.gauge)
-    }
-
-    fn gauge_mut(&mut self) -> Option<&mut Gauge> {
-        Some(&mut self.gauge)
     }
 
     fn owns_recovery(&self) -> bool {

@@ -25,6 +25,37 @@ pub struct Stamp {
     app_limited: bool,
 }
 
+impl Stamp {
+    /// Of nothing.
+    pub(in crate::tcp) const NONE: Self = Self {
+        delivered: 0,
+        lost: 0,
+        tx_in_flight: 0,
+        delivered_at: 0,
+        first_sent_at: 0,
+        sent_at: 0,
+        app_limited: false,
+    };
+
+    /// When the octets were sent, microseconds modulo 2^32.
+    #[inline]
+    pub(in crate::tcp) const fn sent_at(&self) -> u32 {
+        self.sent_at
+    }
+
+    /// Was this sent after `other`?
+    #[inline]
+    pub(in crate::tcp) fn is_later_than(&self, other: &Self) -> bool {
+        self.sent_at != other.sent_at && reached(self.sent_at, other.sent_at)
+    }
+
+    /// `octets` more were sent at the same moment.
+    #[inline]
+    pub(in crate::tcp) fn join(&mut self, octets: u32) {
+        self.tx_in_flight = self.tx_in_flight.saturating_add(octets);
+    }
+}
+
 /// The rate at which octets were delivered between the sending of some and their arrival.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateSample {
@@ -79,6 +110,18 @@ fn rate(octets: u32, us: u32) -> u64 {
 }
 
 impl Delivery {
+    /// A connection that delivered `delivered` octets so far, modulo 2^32; `idle` if the
+    /// application then had no more.
+    pub(in crate::tcp) const fn new(delivered: u32, idle: bool) -> Self {
+        Self {
+            delivered: delivered as u64,
+            lost: 0,
+            limited_to: if idle { Some(delivered) } else { None },
+            delivered_at: 0,
+            first_sent_at: 0,
+        }
+    }
+
     /// Octets delivered on the connection.
     pub fn delivered(&self) -> u64 {
         self.delivered

@@ -11,7 +11,7 @@
 //! | `bbr`, `bbr_model`, `bbr_cycle` | BBR (draft-ietf-ccwg-bbr-06): control, path model, states |
 //! | `any` | one of these, chosen while the program runs |
 //! | `observed` | one of these, and somebody who looks |
-//! | `delivery`, `pacer`, `gauge` | what a sender needs for them: delivery rate samples, pacing |
+//! | `delivery`, `pacer` | what a sender needs for them: delivery rate samples, pacing |
 
 pub mod any;
 pub mod bbr;
@@ -20,7 +20,6 @@ mod bbr_model;
 pub mod cubic;
 mod curve;
 pub mod delivery;
-pub mod gauge;
 pub mod hystart;
 pub mod hystart_plus;
 pub mod observed;
@@ -34,7 +33,6 @@ pub use any::{Algorithm, Any, UnknownAlgorithm};
 pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use delivery::{Delivery, RateSample, Stamp};
-pub use gauge::Gauge;
 pub use hystart::{HyStart, SlowStart, Standard};
 pub use hystart_plus::HyStartPlus;
 pub use observed::Observed;
@@ -147,18 +145,9 @@ pub trait Congestion: Debug + Clone {
     fn threshold(&self) -> Option<u32> {
         None
     }
-    /// Octets per second it wants to be sent at most, which the sender keeps to if there is a
-    /// [`Congestion::gauge`]; `None` sends in bursts, as acknowledgments come.
+    /// Octets per second it wants to be sent at most; `None` sends in bursts, as acknowledgments
+    /// come.
     fn pacing_rate(&self) -> Option<u64> {
-        None
-    }
-    /// Where the sender keeps what it measures for this algorithm, and its pacing; without it
-    /// there are no delivery rate samples, and nothing is paced.
-    fn gauge(&self) -> Option<&Gauge> {
-        None
-    }
-    /// The same, to be changed.
-    fn gauge_mut(&mut self) -> Option<&mut Gauge> {
         None
     }
     /// Does [`Congestion::window`] hold in fast recovery as well? Otherwise the sender reduces

@@ -4,7 +4,7 @@
 //! tells congestion control by a call of its own ([`Congestion::on_loss`] and others) is made an
 //! event here, so that it is told once.
 
-use super::{Ack, Algorithm, Congestion, Gauge, Loss, Lost};
+use super::{Ack, Algorithm, Congestion, Loss, Lost};
 use crate::tcp::event::{Event, Observer};
 use phy::Instant;
 
@@ -84,14 +84,6 @@ impl<C: Congestion, O: Observer> Congestion for Observed<C, O> {
 
     fn pacing_rate(&self) -> Option<u64> {
         self.control.pacing_rate()
-    }
-
-    fn gauge(&self) -> Option<&Gauge> {
-        self.control.gauge()
-    }
-
-    fn gauge_mut(&mut self) -> Option<&mut Gauge> {
-        self.control.gauge_mut()
     }
 
     fn owns_recovery(&self) -> bool {

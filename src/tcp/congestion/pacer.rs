@@ -24,6 +24,11 @@ pub struct Pacer {
 }
 
 impl Pacer {
+    /// One that has sent nothing yet.
+    pub const fn new() -> Self {
+        Self { next: 0 }
+    }
+
     /// May a train leave at `now`?
     #[inline]
     pub fn ready(&self, now: Instant) -> bool {

@@ -12,6 +12,8 @@ pub struct Reno {
     threshold: u32,
     /// Octets acknowledged towards the next segment of growth in congestion avoidance.
     credit: u32,
+    /// Window and threshold before the last reduction; a window of 0 if there is none to undo.
+    prior: (u32, u32),
     mss: u16,
 }
 
@@ -38,6 +40,7 @@ impl Congestion for Reno {
             window: INITIAL.saturating_mul(u32::from(mss)),
             threshold: UNLIMITED,
             credit: 0,
+            prior: (0, 0),
             mss,
         }
     }
@@ -81,6 +84,7 @@ impl Congestion for Reno {
 
     fn on_loss(&mut self, _: Instant, loss: Loss, in_flight: u32) {
         if loss != Loss::Repeated {
+            self.prior = (self.window, self.threshold);
             // RFC 5681 §3.1 equation 4.
             let half = (in_flight / 2).min(LARGEST);
             self.threshold = half.max(self.mss().saturating_mul(2));
@@ -101,8 +105,18 @@ impl Congestion for Reno {
         self.credit = 0;
     }
 
+    /// RFC 4015 §3.2, with what was before instead of what is in flight.
+    fn on_undo(&mut self) {
+        let (window, threshold) = core::mem::take(&mut self.prior);
+        if window > 0 {
+            self.window = self.window.max(window);
+            self.threshold = self.threshold.max(threshold);
+        }
+    }
+
     fn on_mtu(&mut self, mss: u16) {
         self.window = rescaled(self.window, self.mss, mss);
+        self.prior = (0, 0);
         self.mss = mss.max(1);
     }
 }
@@ -159,6 +173,19 @@ mod tests {
         assert_eq!((reno.window(), reno.threshold()), (1000, Some(5000)));
         reno.on_loss(Instant::ZERO, Loss::Timeout, 0);
         assert_eq!(reno.threshold(), Some(2000));
+    }
+
+    #[test]
+    fn a_reduction_is_undone_once() {
+        let mut reno = Reno::new(Instant::ZERO, 1000);
+        reno.on_loss(Instant::ZERO, Loss::Timeout, 10_000);
+        reno.on_loss(Instant::ZERO, Loss::Repeated, 1000);
+        reno.on_undo();
+        assert_eq!((reno.window(), reno.threshold()), (10_000, Some(UNLIMITED)));
+        reno.on_loss(Instant::ZERO, Loss::Detected, 10_000);
+        reno.on_mtu(1000);
+        reno.on_undo();
+        assert_eq!((reno.window(), reno.threshold()), (5000, Some(5000)));
     }
 
     #[test]

@@ -232,15 +232,9 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// The handshake of a pending connection ended.
-    pub(in crate::tcp) fn prove(
-        &mut self,
-        cfg: &Config,
-        now: Instant,
-        ack: SeqNum,
-        echo: Option<u32>,
-    ) {
+    pub(in crate::tcp) fn prove(&mut self, cfg: &Config, now: Instant, echo: Option<u32>) {
         let repeated = self.retries > 0;
-        self.sample_rtt(now, ack, echo, 1);
+        self.measure_syn(cfg, now, echo);
         if repeated && self.rtt.smoothed().is_none() {
             // RFC 6298 §5.7.
             self.rtt = Rtt::pessimist();
@@ -295,11 +289,10 @@ impl<C: Congestion> Tcb<C> {
         self.syn_due = false;
         if again {
             let ticks = timestamp(now, self.ts_offset);
-            self.rtt.retransmitted(self.snd_nxt, ticks);
+            self.rtt.retransmitted(now, self.snd_nxt, ticks);
             self.retransmits = self.retransmits.wrapping_add(1);
         } else {
-            // Timed is the SYN: its text may be for another segment to acknowledge.
-            self.rtt.sent(now, plan.seq + 1);
+            // Also when the SYN left, for `measure_syn`.
             self.stalled_at = now;
             self.snd_nxt = self.snd_nxt.max(end);
         }

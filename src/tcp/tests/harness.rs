@@ -352,7 +352,7 @@ impl Harness {
             }
             "refuse" => self.refuses = true,
             "admit" => self.refuses = false,
-            "rtt" => self.tcb.rtt = rtt::Rtt::new(Some(duration(words[1]))),
+            "rtt" => self.tcb.rtt = rtt::Rtt::new(&self.cfg, self.now, Some(duration(words[1]))),
             "stats" => {
                 let info = self.tcb.info(&self.cfg, self.now, &self.rx, &self.tx);
                 let _ = writeln!(self.log, "         -- {info}");

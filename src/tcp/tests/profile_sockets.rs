@@ -181,7 +181,7 @@ fn window_validation() {
         windows.push(h.tcb.cc.window() / 1000);
     }
     // With acknowledgments after 200 ms, RTOs come to pass 400 ms.
-    assert_eq!(windows, [80, 80, 80, 80, 45, 45, 45, 27, 27, 18]);
+    assert_eq!(windows, [80, 80, 80, 80, 45, 45, 45, 27, 27, 27]);
 }
 
 /// "Device refuses frames: retry every 500 ms, counts as a probe without backoff".
