@@ -10,6 +10,7 @@ use super::config::Config;
 use super::congestion::Congestion;
 use super::error::TcpError;
 use super::event::Event;
+use super::fastopen::Early;
 use super::segment::{Effects, Gone, Plan, TimeWait};
 use super::seq::SeqNum;
 use super::tcb::{State, Tcb};
@@ -191,7 +192,6 @@ impl<C: Congestion> Tcb<C> {
         quoted: SeqNum,
         local: bool,
     ) -> (bool, Effects) {
-        let _ = cfg;
         // RFC 5927 §4.1: only what is in flight can have caused an error. Probes and pure ACKs
         // of ours can as well, but then it tells nothing worth the risk.
         let mine = quoted.ge(self.snd_una) && quoted.lt(self.snd_nxt);
@@ -201,7 +201,13 @@ impl<C: Congestion> Tcb<C> {
             return (false, Effects::default());
         }
         let error = match kind {
-            ErrorKind::PacketTooBig(_) => {
+            ErrorKind::PacketTooBig(size) => {
+                if !self.judge_report(cfg, size.into(), quoted) {
+                    return (false, Effects::default());
+                }
+                // A SYN goes again at once, without what made it large (RFC 7413 §4.1.3).
+                let text = self.early.any(Early::TEXT) && self.retransmits == 0;
+                self.syn_due |= self.state == State::SynSent && text;
                 let effects = Effects {
                     ready: true,
                     ..Effects::default()

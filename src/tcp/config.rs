@@ -6,6 +6,7 @@
 use core::time::Duration;
 
 use super::ecn::Ecn;
+use super::pmtu::MtuProbing;
 
 /// `Config::receive_buffer`, and what sockets hold before they know the configuration.
 pub(super) const RECEIVE_BUFFER: usize = 540_000;
@@ -62,6 +63,27 @@ pub struct Config {
     /// `None` waits to the end.
     pub time_wait_reuse: Option<Duration>,
 
+    /// Find the size of segments that the path carries by trying (RFC 4821); Linux's
+    /// `tcp_mtu_probing`, off by default.
+    pub mtu_probing: MtuProbing,
+    /// Size that is expected to arrive everywhere, octets of options and text: where a search
+    /// begins (RFC 4821 §7.2; Linux's `tcp_base_mss`).
+    pub mtu_base: u16,
+    /// Least size that vanishing segments are cut down to, octets (`tcp_mtu_probe_floor`).
+    pub mtu_floor: u16,
+    /// A search ends when less than this is left to be found, octets (`tcp_probe_threshold`).
+    pub mtu_threshold: u16,
+    /// How long after it began a search begins again (`tcp_probe_interval`).
+    pub mtu_interval: Duration,
+    /// Expirations of the retransmission timer in a row, beyond the first, that make vanishing
+    /// segments suspect (RFC 1122 §4.2.3.5, R1; `tcp_retries1`).
+    pub mtu_timeouts: u8,
+    /// Segments that the congestion window must hold before one may be a probe, whose loss
+    /// would stall a smaller one.
+    pub mtu_window: u16,
+    /// Believe a router's report of less than what arrived already only if nothing more arrives
+    /// (RFC 5927 §7.2); Linux believes it at once.
+    pub mtu_delay: bool,
     /// Tell peers the user timeout and adopt theirs (RFC 5482).
     pub user_timeout_option: bool,
     /// With that option, the user timeout of sockets that set none, 1 s to 32767 min (ADV_UTO,
@@ -204,6 +226,14 @@ impl Default for Config {
             mss_floor: 48,
             mss_default: 536,
             time_wait_reuse: Some(Duration::from_secs(1)),
+            mtu_probing: MtuProbing::Off,
+            mtu_base: 1024,
+            mtu_floor: 48,
+            mtu_threshold: 8,
+            mtu_interval: Duration::from_secs(600),
+            mtu_timeouts: 3,
+            mtu_window: 11,
+            mtu_delay: false,
             user_timeout_option: false,
             user_timeout: Duration::from_secs(300),
             user_timeout_min: Duration::from_secs(100),

@@ -18,7 +18,7 @@ use super::{Handle, Set, Tcp};
 use crate::context::Cx;
 use crate::error::{Drop, TxError};
 use crate::iface::PacketTx;
-use crate::net::{Answer, IcmpError, Ingress};
+use crate::net::{Answer, ErrorKind, IcmpError, Ingress};
 use crate::socket::{SendBuf, Socket, SocketSet, Stores};
 use crate::transport::Endpoint;
 use crate::wire::{Tcp as Header, TcpOptions};
@@ -124,6 +124,11 @@ pub(super) fn refuse<T: PacketTx>(
         // What cannot be sent now is asked for again by the peer's next segment.
         let _ = reply(cx, answer, ends, (None, 0), &plan);
     }
+}
+
+/// Octets of an IP header without options or extensions.
+fn ip_header(peer: &SocketAddr) -> u16 {
+    if peer.is_ipv4() { 20 } else { 40 }
 }
 
 impl<C: Congestion> Tcp<C> {
@@ -317,7 +322,14 @@ impl<C: Congestion> Tcp<C> {
         let Role::Connection(tcb) = &mut socket.role else {
             return false;
         };
-        let (valid, effects) = tcb.icmp_error(&self.config, cx.now, error.kind, seq, error.local);
+        let kind = match error.kind {
+            // The core knows nothing of what lies below it.
+            ErrorKind::PacketTooBig(mtu) => {
+                ErrorKind::PacketTooBig(mtu.saturating_sub(ip_header(&ends.peer)))
+            }
+            kind => kind,
+        };
+        let (valid, effects) = tcb.icmp_error(&self.config, cx.now, kind, seq, error.local);
         if valid {
             self.settle::<S>(set, cx, h, effects);
         }

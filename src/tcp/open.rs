@@ -219,6 +219,7 @@ impl<C: Congestion> Tcb<C> {
     /// Enters ESTABLISHED.
     pub(super) fn establish(&mut self, cfg: &Config, now: Instant) {
         self.enter(now, State::Established);
+        self.open_path(cfg, now);
         self.cc.restart(now, self.mss);
         self.select(now);
         self.ecn_established();

@@ -3,6 +3,7 @@
 //! Invariant: all of it starts at zero, so that a connection to which none of it happened has
 //! none of it ([`Seldom`](super::seldom::Seldom)).
 
+use super::pmtu::Pmtu;
 use super::push::Ends;
 use super::seq::SeqNum;
 
@@ -33,6 +34,8 @@ pub(super) struct Rare {
     pub snd_up: SeqNum,
     /// The octet after the last urgent one that the peer sends.
     pub rcv_up: Option<SeqNum>,
+    /// What the path carries, where there is doubt.
+    pub path: Pmtu,
     /// User timeout that both sides agreed on, seconds; 0 for none (RFC 5482).
     pub agreed_timeout: u32,
     /// User timeout that the next segment tells the peer, seconds.

@@ -120,6 +120,7 @@ impl<C: Congestion> Tcb<C> {
     /// Follows the path's segment size.
     fn fit(&mut self, cfg: &Config, now: Instant, room: Room) {
         let most = u16::try_from(room.mss).unwrap_or(u16::MAX);
+        let most = most.min(self.path_limit(now));
         // A link may carry less than the floor, which bounds what a peer may ask for; the
         // smallest that IPv4 allows carries 28 octets (RFC 791).
         let whole = self.peer_mss.min(most).max(cfg.mss_floor.min(28));

@@ -180,6 +180,7 @@ impl<C: Congestion> Tcb<C> {
         let backoff = self.retries;
         self.tell(now, Event::Rto { backoff });
         if self.state.is_synchronized() {
+            self.doubt_path(cfg, now, before);
             self.enter_timeout(cfg, now, before);
         } else {
             self.syn_due = true;

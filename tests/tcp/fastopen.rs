@@ -362,6 +362,25 @@ fn a_reset_out_of_order_is_noticed() {
     assert_eq!(script.host.stats().tcp_fastopen_black_holes, 1);
 }
 
+/// A SYN whose text makes it too large for the path goes again at once without it.
+#[test]
+fn a_syn_too_large_goes_again() {
+    let mut script = host_with(Tcp::new().with_config(plain()));
+    round(
+        &mut script,
+        10,
+        &format!("< S. 0:0 ack 1 win 65535 <mss 1460,{COOKIE}>"),
+    );
+    connect(&mut script, 3000);
+    let about = script.sent.last().unwrap().clone();
+    for _ in 0..2 {
+        script.note("fragmentation needed, MTU 1000");
+        script.inject(&icmp::error(3, 4, 1000, &about));
+    }
+    script.play("< S. 0:0 ack 1 win 65535 <mss 1460>");
+    snapshot!("tcp__fastopen_too_large", script.transcript());
+}
+
 /// A client that was not told to does nothing of it, whatever SYN-ACKs say.
 #[test]
 fn an_unasked_cookie_is_ignored() {

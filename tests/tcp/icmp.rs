@@ -5,7 +5,7 @@ use crate::support::snapshot;
 use netstrata::wire::{Ipv4, checksum, protocol};
 
 /// An ICMP error from a router about a packet of the host's.
-fn error(kind: u8, code: u8, mtu: u16, about: &[u8]) -> Vec<u8> {
+pub fn error(kind: u8, code: u8, mtu: u16, about: &[u8]) -> Vec<u8> {
     let quoted = &about[..28];
     let mut packet = vec![0; 20 + 8 + quoted.len()];
     let (head, icmp) = packet.split_first_chunk_mut().unwrap();
@@ -101,4 +101,34 @@ fn errors_do_not_end_handshakes() {
     script.play("< . ack 1 win 65535");
     assert!(script.host.socket(listener).accept().is_some());
     assert_eq!(script.host.stats().icmp_errors_received, 1);
+}
+
+/// RFC 1191 §6.3: what was learned is forgotten after ten minutes, and full segments go again;
+/// other connections to the same host know it from the beginning.
+#[test]
+fn a_path_is_tried_again() {
+    let (mut script, h) = accepted("<mss 1460>");
+    script.told("write", |host| write(host, h, 1460));
+    inject(&mut script, "fragmentation needed, MTU 1000", 3, 4, 1000);
+    script.play("< . ack 961 win 65535");
+    script.play("< . ack 1461 win 65535");
+    script.wait(599_000);
+    script.told("write", |host| write(host, h, 1460));
+    script.play("< . ack 2421 win 65535");
+    script.play("< . ack 2921 win 65535");
+    script.wait(1000);
+    script.told("write", |host| write(host, h, 1460));
+    snapshot!("tcp__icmp_path_raised", script.transcript());
+}
+
+/// RFC 5927 §7.2 and requirement R5: nobody makes packets smaller than 552 octets, and reports
+/// that raise, or repeat what is known, are ignored.
+#[test]
+fn reports_have_a_floor_and_only_lower() {
+    let (mut script, h) = accepted("<mss 1460>");
+    script.told("write", |host| write(host, h, 1460));
+    inject(&mut script, "MTU 1500", 3, 4, 1500);
+    inject(&mut script, "MTU 68", 3, 4, 68);
+    inject(&mut script, "MTU 9000", 3, 4, 9000);
+    snapshot!("tcp__icmp_path_floor", script.transcript());
 }

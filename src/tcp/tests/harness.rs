@@ -16,7 +16,7 @@
 //! shutdown | close | abort
 //! nodelay | cork | uncork | quickack | keepalive IDLE INTERVAL COUNT | usertimeout 3s
 //! mss 1400 | gso 65000                  the path's segment size, the train wanted
-//! icmp host|net|port|big SEQ            an ICMP error quoting that sequence number of ours
+//! icmp host|net|port|big SEQ [SIZE]     an ICMP error quoting that sequence number of ours
 //! info                                  prints congestion state
 //! ```
 //!
@@ -379,7 +379,7 @@ impl Harness {
                     "host" => ErrorKind::HostUnreachable,
                     "net" => ErrorKind::NetUnreachable,
                     "port" => ErrorKind::PortUnreachable,
-                    _ => ErrorKind::PacketTooBig(0),
+                    _ => ErrorKind::PacketTooBig(number(3).map_or(0, |size| size as u16 + 20)),
                 };
                 let quoted = ISS + number(2).expect("a sequence number") as u32;
                 let (cfg, now) = (&self.cfg, self.now);

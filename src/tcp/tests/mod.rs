@@ -14,6 +14,7 @@ mod nagle;
 mod open;
 mod pair;
 mod persist;
+mod pmtu;
 mod profile_ecn;
 mod profile_handshake;
 mod profile_sockets;
