@@ -102,3 +102,28 @@ fn numbers_now_and_then_and_at_the_end() {
         assert!(line.contains(word), "{word}: {line}");
     }
 }
+
+#[test]
+fn shells_and_man_are_told() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = printed(&strata(&["completions", shell]));
+        assert!(
+            text.contains("tcpclient") && text.contains("--trace"),
+            "{shell}"
+        );
+    }
+    let page = printed(&strata(&["man", "plot"]));
+    assert!(page.contains(".TH strata-plot 1") && page.contains("strata\\-plot \\- Draws"));
+    assert!(
+        page.contains("\\-\\-loss"),
+        "options that all commands have"
+    );
+    assert!(printed(&strata(&["man"])).contains(".TH strata 1"));
+    let unknown = strata(&["man", "frob"]);
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert_eq!(
+        (unknown.status.code(), said.lines().count()),
+        (Some(2), 1),
+        "{said}"
+    );
+}

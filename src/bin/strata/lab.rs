@@ -35,7 +35,7 @@ enum Action {
     /// Makes the lab, or leaves it as it is when it is there
     #[command(after_help = "Example: sudo strata lab up")]
     Up,
-    /// Removes what `up` made, and nothing else
+    /// Removes what `up` made, and ends what runs there; nothing else
     #[command(after_help = "Example: sudo strata lab down")]
     Down,
     /// Shows the lab; exit code 1 when there is none
@@ -71,9 +71,12 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         }
         Action::Down => {
             root("down")?;
-            match make::down(&plan)? {
-                0 => note!("there was no lab to remove"),
-                n => note!("removed {n} hosts and what was in them"),
+            let make::Removed { hosts, processes } = make::down(&plan)?;
+            match (hosts, processes) {
+                (0, _) => note!("there was no lab to remove"),
+                (n, 0) => note!("removed {n} hosts"),
+                (n, 1) => note!("removed {n} hosts, and ended the process that ran there"),
+                (n, p) => note!("removed {n} hosts, and ended {p} processes that ran there"),
             }
             Ok(ExitCode::SUCCESS)
         }

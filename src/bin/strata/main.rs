@@ -16,6 +16,7 @@ mod frame;
 mod global;
 mod ids;
 mod lab;
+mod manual;
 mod pcap;
 mod perf;
 mod ping;
@@ -38,7 +39,7 @@ mod view;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::errors::{CliError, note};
 use crate::global::Global;
@@ -70,6 +71,8 @@ enum Command {
     Ids(ids::Args),
     Plot(plot::Args),
     Lab(lab::Args),
+    Completions(manual::Completions),
+    Man(manual::Page),
 }
 
 fn main() -> ExitCode {
@@ -135,6 +138,8 @@ fn run(global: &Global, command: Command) -> (&'static str, Result<ExitCode, Cli
         Command::Dump(args) => ("dump", dump::run(global, args)),
         Command::Plot(args) => ("plot", plot::run(global, args)),
         Command::Ids(args) => ("ids", ids::run(global, args)),
+        Command::Completions(args) => ("completions", manual::completions(&args, Cli::command())),
+        Command::Man(args) => ("man", manual::page(&args, Cli::command())),
         Command::Lab(args) => ("lab", lab::run(global, args)),
     }
 }

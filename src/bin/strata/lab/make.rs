@@ -6,6 +6,9 @@
 use std::io;
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::plan::Plan;
 use super::state::{Namespace, State};
 use crate::errors::CliError;
@@ -57,38 +60,61 @@ fn fill(plan: &Plan, state: &mut State) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Removes what `up` made; returns how many hosts there were.
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Namespaces.
+    pub hosts: usize,
+    /// Processes that ran in them and were told to end.
+    pub processes: usize,
+}
+
+/// Removes what `up` made, and ends what runs in it: without the lab it would go on, talking to
+/// nobody.
 ///
 /// # Errors
 /// When `ip` fails; what was removed so far is forgotten then, too.
-pub fn down(plan: &Plan) -> Result<usize, CliError> {
+pub fn down(plan: &Plan) -> Result<Removed, CliError> {
     match State::load(plan)? {
         Some(state) => remove(state),
-        None => Ok(0),
+        None => Ok(Removed::default()),
     }
 }
 
-fn remove(state: State) -> Result<usize, CliError> {
-    let mut removed = 0;
+fn remove(state: State) -> Result<Removed, CliError> {
+    let mut removed = Removed::default();
     for namespace in &state.namespaces {
         if namespace.is_there() {
+            removed.processes += end_processes(&namespace.name)?;
             ip(&["netns", "delete", &namespace.name])?;
-            removed += 1;
+            removed.hosts += 1;
         }
     }
     state.forget()?;
     Ok(removed)
 }
 
-/// Runs `ip`, which says on standard error what it does not like.
-fn ip(words: &[&str]) -> Result<(), CliError> {
+/// Asks all processes in a namespace but this one to end; returns how many.
+fn end_processes(namespace: &str) -> Result<usize, CliError> {
+    let listed = ip(&["netns", "pids", namespace])?;
+    let own = std::process::id();
+    let pids = listed.lines().filter_map(|line| line.trim().parse().ok());
+    let ended = pids.filter(|pid: &u32| *pid != own).filter(|pid| {
+        // One that has ended by itself in the meantime needs no telling.
+        i32::try_from(*pid).is_ok_and(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM).is_ok())
+    });
+    Ok(ended.count())
+}
+
+/// Runs `ip`, which says on standard error what it does not like; what it prints is returned.
+fn ip(words: &[&str]) -> Result<String, CliError> {
     let output = Command::new("ip")
         .args(words)
         .stdin(Stdio::null())
         .output()
         .map_err(|e| ip_failed(&words.join(" "), &e))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let why = errors.lines().next().unwrap_or("failed without a word");
