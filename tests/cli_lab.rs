@@ -184,7 +184,7 @@ fn live_packets_are_shown_in_both_directions() {
     let mut dump = Command::new(exe)
         .args(["lab", "--name", &lab.0, "exec", "host1", "strata", "dump"])
         .args(["-nt", "-c", "8", "-i", "host1-veth", "arp"])
-        .stdout(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     // No clock to go by: ask until the dump has seen it and ended.

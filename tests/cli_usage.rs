@@ -12,7 +12,7 @@ fn usage_errors_are_one_line() {
     let mut said = String::new();
     for words in [
         "frob",
-        "tcpclinet",
+        "tcpserve",
         "plot",
         "tcpclient --siez 5",
         "tcpclient --size",
