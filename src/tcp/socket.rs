@@ -209,7 +209,8 @@ impl<R, T, C> TcpSocket<R, T, C> {
     }
 
     /// Uses `local` as its own side: the unspecified address stands for any of ours, port 0
-    /// for one to be chosen. A bound socket holds its port from `listen` or `connect` on.
+    /// for one to be chosen. A bound socket holds its port from `listen` or `connect` on;
+    /// connections in TIME-WAIT hold none from a listener, as with `SO_REUSEADDR`.
     ///
     /// # Errors
     /// [`UseError::Open`] if it is not closed.
