@@ -79,7 +79,7 @@ impl<C: Congestion> Tcb<C> {
         let news = congestion::Ack {
             rtt,
             delivery_rate: sample,
-            ..self.news(now, advance, heard.delivered.octets, flight)
+            ..self.news(cfg, now, advance, heard.delivered.octets, flight)
         };
         self.inform(state, news);
         if advance > 0 {
@@ -115,7 +115,7 @@ impl<C: Congestion> Tcb<C> {
         let news = congestion::Ack {
             rtt,
             delivery_rate: self.sample_rate(&heard),
-            ..self.news(now, advance, advance, flight)
+            ..self.news(cfg, now, advance, advance, flight)
         };
         if self.flight.state == CaState::Open {
             self.cc.on_ack(&news);
@@ -257,6 +257,7 @@ impl<C: Congestion> Tcb<C> {
         let sample = flight.delivery.sample(&heard.news, least)?;
         if sample.rate > 0 {
             flight.rate = sample.rate;
+            flight.rate_app_limited = sample.app_limited;
         }
         let delivered = sample.prior_delivered.wrapping_add(sample.delivered);
         flight.rack.adapt(sample.prior_delivered, delivered);
@@ -266,7 +267,14 @@ impl<C: Congestion> Tcb<C> {
     /// What congestion control is told of an acknowledgment that moved SND.UNA by `acked`
     /// octets; `delivered` arrived, of `flight` in flight before.
     #[inline]
-    fn news(&self, now: Instant, acked: u32, delivered: u32, flight: u32) -> congestion::Ack {
+    fn news(
+        &self,
+        cfg: &Config,
+        now: Instant,
+        acked: u32,
+        delivered: u32,
+        flight: u32,
+    ) -> congestion::Ack {
         congestion::Ack {
             now,
             acked,
@@ -276,7 +284,7 @@ impl<C: Congestion> Tcb<C> {
             rtt: None,
             delivery_rate: None,
             app_limited: !self.cwnd_limited,
-            paced: self.cc.pacing_rate().is_some(),
+            paced: self.pace(cfg).is_some(),
         }
     }
 

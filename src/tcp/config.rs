@@ -192,6 +192,12 @@ pub struct Config {
     /// Go back towards the initial window after an idle time longer than the RTO, and when the
     /// window is not used for as long (RFC 5681 §4.1, RFC 7661).
     pub slow_start_after_idle: bool,
+    /// Pace text under every congestion control, not only under those that have a rate of their
+    /// own.
+    pub pacing: bool,
+    /// Segments with text that a connection sends first without pacing them, unless its
+    /// congestion control has a rate of its own.
+    pub unpaced_segments: u8,
     /// Rate at which text is paced in slow start, per cent of a window in a round trip.
     pub pacing_slow_start: u16,
     /// The same after slow start.
@@ -278,6 +284,8 @@ impl Default for Config {
             keepalive_retries: 9,
             refused_retry: Duration::from_millis(500),
             slow_start_after_idle: false,
+            pacing: false,
+            unpaced_segments: 10,
             pacing_slow_start: 200,
             pacing_avoidance: 120,
             notsent_lowat: u32::MAX,

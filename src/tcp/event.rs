@@ -278,7 +278,7 @@ impl<C: Congestion> Tcb<C> {
                 in_flight: after.pipe,
                 srtt: self.rtt.smoothed(),
                 rto: self.rtt.rto(cfg),
-                pacing: self.cc.pacing_rate(),
+                pacing: self.pace(cfg),
             };
             self.tell(now, told);
         }

@@ -98,6 +98,8 @@ pub struct Flight {
     pub(super) delivery: Delivery,
     /// The last delivery rate measured, octets per second.
     pub(super) rate: u64,
+    /// The application was what limited it.
+    pub(super) rate_app_limited: bool,
     pub(super) pacer: Pacer,
     /// Text waits for the pacer.
     pub(super) waiting: bool,
@@ -131,6 +133,7 @@ impl Flight {
             fack: SeqNum(0),
             delivery: Delivery::new(0, false),
             rate: 0,
+            rate_app_limited: false,
             pacer: Pacer::new(),
             waiting: false,
             state: CaState::Open,

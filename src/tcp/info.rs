@@ -117,6 +117,12 @@ pub struct TcpInfo {
     pub bytes_sent: u64,
     /// Octets of text sent again.
     pub bytes_retrans: u64,
+    /// Segments known to have arrived.
+    pub delivered: u32,
+    /// Segments that the peer said came twice (RFC 2883).
+    pub dsack_dups: u32,
+    /// How often segments were seen to overtake others.
+    pub reord_seen: u32,
     /// Segments received out of order.
     pub rcv_ooopack: u32,
     /// Is the feedback of ECN accurate (RFC 9768)?
@@ -211,7 +217,7 @@ impl<C: Congestion> Tcb<C> {
             options: flags.iter().filter(|f| f.0).fold(0, |sum, f| sum | f.1),
             snd_wscale: self.snd_scale,
             rcv_wscale: self.rcv_scale,
-            delivery_rate_app_limited: false,
+            delivery_rate_app_limited: out.rate_app_limited,
             rto: self.rtt.rto(cfg),
             ato: Duration::from_millis(self.ack.delay_ms.into()),
             snd_mss: self.mss,
@@ -256,6 +262,9 @@ impl<C: Congestion> Tcb<C> {
                 .wrapping_add(rare.bytes_retrans),
             bytes_retrans: rare.bytes_retrans,
             rcv_ooopack: rare.rcv_ooopack,
+            dsack_dups: out.rack.duplicates,
+            reord_seen: out.rack.seen,
+            delivered: self.counts.delivered,
             accurate_ecn: self.ecn.is_accurate(),
             delivered_ce: rare.delivered_ce,
             received_ce: self.ecn.accurate.get().map_or(0, |a| a.received_ce()),
@@ -271,25 +280,6 @@ impl<C: Congestion> Tcb<C> {
             unacked_octets: flight,
             sacked_octets: out.sacked.octets,
         }
-    }
-
-    /// The rate text is paced at, or what Linux would pace it at: the window in a round trip,
-    /// and more so that pacing does not keep the window from growing.
-    pub(super) fn pacing_rate(&self, cfg: &Config) -> Option<u64> {
-        let bound = self.options.max_pacing_rate().unwrap_or(u64::MAX);
-        if let Some(rate) = self.cc.pacing_rate() {
-            return Some(rate.min(bound));
-        }
-        let rtt = u64::try_from(self.rtt.smoothed()?.as_micros()).unwrap_or(u64::MAX);
-        let window = self.window().max(self.pipe());
-        let slow_start = self.cc.threshold().is_some_and(|t| window / 2 < t / 2);
-        let percent = if slow_start {
-            cfg.pacing_slow_start
-        } else {
-            cfg.pacing_avoidance
-        };
-        let second = u64::from(window).saturating_mul(1_000_000) / rtt.max(1);
-        Some((second.saturating_mul(percent.into()) / 100).min(bound))
     }
 
     /// Octets of text written and never sent.

@@ -109,6 +109,7 @@ impl TcpInfo {
         rate(f, "pacing_rate", self.pacing_rate)?;
         rate(f, "max_pacing_rate", self.max_pacing_rate)?;
         rate(f, "delivery_rate", self.delivery_rate.filter(|r| *r > 0))?;
+        count(f, "delivered", self.delivered.into())?;
         if self.delivery_rate_app_limited {
             f.write_str(" app_limited")?;
         }
@@ -138,9 +139,11 @@ impl TcpInfo {
         count(f, "delivered_ce", self.delivered_ce.into())?;
         count(f, "received_ce", self.received_ce.into())?;
         count(f, "sacked", self.sacked.into())?;
+        count(f, "dsack_dups", self.dsack_dups.into())?;
         if self.reordering != 3 {
             count(f, "reordering", self.reordering.into())?;
         }
+        count(f, "reord_seen", self.reord_seen.into())?;
         if let Some(rtt) = self.rcv_rtt {
             write!(f, " rcv_rtt:{}", Millis(rtt))?;
         }

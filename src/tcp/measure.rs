@@ -15,8 +15,14 @@ use phy::Instant;
 impl<C: Congestion> Tcb<C> {
     /// May text leave now? Where it is paced, trains are cut to what takes about a millisecond.
     #[inline]
-    pub(super) fn keeps_pace(&mut self, now: Instant, room: &mut Room, tx: &impl SendBuf) -> bool {
-        let Some(rate) = self.cc.pacing_rate() else {
+    pub(super) fn keeps_pace(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        room: &mut Room,
+        tx: &impl SendBuf,
+    ) -> bool {
+        let Some(rate) = self.pace(cfg) else {
             return true;
         };
         room.gso = room.gso.min(quantum(rate, self.mss) as usize);
@@ -35,7 +41,7 @@ impl<C: Congestion> Tcb<C> {
         let delivered = self.counts.acked as u32;
         self.flight.begin(cfg.send_records, delivered);
         let (pipe, octets) = (self.pipe(), end.since(plan.seq));
-        if let Some(rate) = self.cc.pacing_rate() {
+        if let Some(rate) = self.pace(cfg) {
             self.flight.pacer.on_sent(now, octets, rate);
         }
         if end.gt(self.snd_nxt) {

@@ -61,6 +61,7 @@ mod newreno;
 mod notsent;
 pub mod open;
 pub mod options;
+mod pace;
 mod passive;
 pub mod pmtu;
 mod probe;

@@ -64,7 +64,7 @@ impl<C: Congestion> Tcb<C> {
         if self.ecn.shakes() {
             return Some(self.ack_plan(now, rx));
         }
-        if sends && self.keeps_pace(now, &mut room, tx) {
+        if sends && self.keeps_pace(cfg, now, &mut room, tx) {
             if let Some(plan) = self.next_lost(now, rx, tx, room) {
                 return Some(plan);
             }
@@ -175,6 +175,10 @@ impl<C: Congestion> Tcb<C> {
         room: Room,
         (from, to): (SeqNum, SeqNum),
     ) -> Option<Plan> {
+        // Records stay apart.
+        let to = self
+            .record_left(from)
+            .map_or(to, |left| to.min(from + left));
         let options = self.segment_options(now).emit();
         let mss = self.text_room(options.len());
         // The first of a loss event goes whatever the windows say: it is also what finds out

@@ -11,7 +11,7 @@
 //! urgent                                prints how much of what is to be read is urgent
 //! refuse | admit                        the layers below drop what is sent, or take it again
 //! rtt 10ms                              nothing was measured but this round-trip time
-//! lowat 4000 | linger 0s | linger2 0s   options
+//! maxrate 100000 | lowat 4000 | linger 0s | linger2 0s   options
 //! stats                                 prints what `ss -ti` would
 //! shutdown | close | abort
 //! nodelay | cork | uncork | quickack | keepalive IDLE INTERVAL COUNT | usertimeout 3s
@@ -415,6 +415,7 @@ impl Harness {
             "uncork" => options.cork = false,
             "quickack" => options.quickack = true,
             "lowat" => options.notsent_lowat = Some(number(1).into()),
+            "maxrate" => options.max_pacing_rate = words[1].parse().ok(),
             "linger" => options.linger = Some(duration(words[1])),
             "linger2" => options.fin_wait_2 = Some(duration(words[1])),
             "usertimeout" => options.user_timeout = Some(duration(words[1])),

@@ -12,6 +12,7 @@ mod loss;
 mod model;
 mod nagle;
 mod open;
+mod pacing;
 mod pair;
 mod persist;
 mod pmtu;

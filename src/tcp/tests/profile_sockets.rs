@@ -184,6 +184,18 @@ fn window_validation() {
     assert_eq!(windows, [80, 80, 80, 80, 45, 45, 45, 27, 27, 27]);
 }
 
+/// "FIN retries (RTT 100): +0.3-0.4 (TLP), +0.3-0.4, +0.6-0.8; then user timeout 3000 ms ends
+/// it".
+#[test]
+fn profile_fin_retries() {
+    let text = accepted().play(
+        "usertimeout 3s
+        close
+        +5s",
+    );
+    snapshot!("profile_fin_retries", text);
+}
+
 /// "Device refuses frames: retry every 500 ms, counts as a probe without backoff".
 #[test]
 fn profile_device_refuses_frames() {

@@ -1,0 +1,41 @@
+//! Text that leaves at a rate under a congestion control that has none.
+
+use super::harness::Harness;
+use super::snapshot;
+use crate::tcp::Config;
+
+fn accepted(pacing: bool) -> Harness {
+    let cfg = Config {
+        timestamps: false,
+        pacing,
+        ..Config::default()
+    };
+    Harness::accepted(cfg, 1000)
+}
+
+/// Where the stack is configured so: after the first ten segments, a window in half a round trip
+/// of slow start.
+#[test]
+fn profile_pacing_ratio() {
+    let text = accepted(true).play(
+        "write 30000
+        +100ms
+        < . 1:1 ack 10001 win 512
+        +50ms
+        stats",
+    );
+    snapshot!("profile_pacing", text);
+}
+
+/// `SO_MAX_PACING_RATE`: no more than the application allows, here a segment each 10 ms.
+#[test]
+fn max_pacing_rate() {
+    let text = accepted(false).play(
+        "maxrate 100000
+        write 20000
+        +100ms
+        < . 1:1 ack 10001 win 512
+        +100ms",
+    );
+    snapshot!("pacing_max", text);
+}
