@@ -322,7 +322,7 @@ impl<C: Congestion> Tcp<C> {
         if old || outside {
             cx.drop(if old { Drop::Paws } else { Drop::OutOfWindow });
             if !flags.rst() {
-                self.challenge(cx, answer, &ends, id);
+                self.challenge::<S, T>(set, cx, answer, &ends, id);
             }
             return;
         }
@@ -331,13 +331,13 @@ impl<C: Congestion> Tcp<C> {
             if segment.seq == expected {
                 self.forget::<S>(set, id);
             } else {
-                self.challenge(cx, answer, &ends, id);
+                self.challenge::<S, T>(set, cx, answer, &ends, id);
             }
             return;
         }
         if flags.syn() {
             // RFC 5961 §4.2.
-            return self.challenge(cx, answer, &ends, id);
+            return self.challenge::<S, T>(set, cx, answer, &ends, id);
         }
         if !flags.ack() {
             return cx.drop(Drop::BadSegment);
@@ -434,10 +434,28 @@ impl<C: Congestion> Tcp<C> {
     }
 
     /// Tells the peer of an unfinished handshake where we are, if it was not just told.
-    fn challenge<T: PacketTx>(&mut self, cx: &mut Cx, answer: Answer<'_, T>, ends: &Ends, id: Id) {
+    fn challenge<S, T>(
+        &mut self,
+        set: &Set<S, C>,
+        cx: &mut Cx,
+        answer: Answer<'_, T>,
+        ends: &Ends,
+        id: Id,
+    ) where
+        S: Stores<SocketOf<S, C>>,
+        T: PacketTx,
+    {
+        let parent = self.listener::<S>(set, ends.local);
+        let capacity = parent.map_or(0, |h| accept::capacity(set, h));
         let Some(embryo) = self.syns.get_mut(id) else {
             return;
         };
+        // The window of the SYN-ACK, which alone is not scaled (RFC 7323 §2.2).
+        let scaled = embryo
+            .offer()
+            .window_scale
+            .map(|_| window::scale(&self.config));
+        let window = window::of_syn(capacity) >> scaled.unwrap_or(0).min(15);
         if !embryo.may_answer() {
             return cx.drop(Drop::RateLimited);
         }
@@ -446,7 +464,7 @@ impl<C: Congestion> Tcp<C> {
             (timestamp(cx.now, offset), recent)
         });
         let (seq, ack) = (SeqNum(embryo.iss) + 1, SeqNum(embryo.irs) + 1);
-        let plan = acknowledgment(seq, ack, u16::MAX, stamp);
+        let plan = acknowledgment(seq, ack, window, stamp);
         if reply(cx, answer, ends, (None, 0), &plan).is_ok() {
             cx.stats.tcp_challenges = cx.stats.tcp_challenges.wrapping_add(1);
         }

@@ -50,6 +50,23 @@ fn nonsense_for_a_listener() {
     snapshot!("tcp__listener_nonsense", script.transcript());
 }
 
+/// RFC 7323 §2.2: the window of a SYN-ACK is not scaled, that of a challenge before the handshake
+/// ends is; said unscaled it would offer 16 MB for 64 KB, and take them back afterwards.
+#[test]
+fn a_challenge_of_a_handshake_has_a_scaled_window() {
+    let (mut script, _) = listening(2);
+    script.play(
+        "
+        < port 5001 S 0:0 win 65535 <mss 1460,nop,wscale 7>
+        < port 5002 S 0:0 win 65535 <mss 1460>
+        # not in the window
+        < port 5001 . 100000:100000 ack 1 win 512
+        < port 5002 . 100000:100000 ack 1 win 512
+        ",
+    );
+    snapshot!("tcp__challenge_scaled", script.transcript());
+}
+
 #[test]
 fn blind_resets_and_syns() {
     let (mut script, h) = accepted("<mss 1000>");

@@ -132,3 +132,34 @@ fn reports_have_a_floor_and_only_lower() {
     inject(&mut script, "MTU 9000", 3, 4, 9000);
     snapshot!("tcp__icmp_path_floor", script.transcript());
 }
+
+/// RFC 9293 §3.9.2.2 (MUST-55, MUST-56): source quench is ignored, and neither time exceeded nor
+/// a parameter problem ends a connection, whatever its state.
+#[test]
+fn errors_that_say_nothing_of_the_host_change_nothing() {
+    let kinds = [
+        ("source quench", 4, 0),
+        ("time exceeded", 11, 0),
+        ("parameter problem", 12, 0),
+        ("source route failed", 3, 5),
+        ("network unreachable", 3, 0),
+    ];
+    let (mut script, h) = accepted("<mss 1000>");
+    script.told("write", |host| write(host, h, 100));
+    for (note, kind, code) in kinds {
+        inject(&mut script, note, kind, code, 0);
+    }
+    script.told("state", |host| state(host, h));
+    script.play("< . 1:1 ack 101 win 1000");
+    let (mut other, h) = connecting();
+    for (note, kind, code) in &kinds[..3] {
+        inject(&mut other, note, *kind, *code, 0);
+    }
+    other.told("state", |host| state(host, h));
+    let both = format!(
+        "{}# while connecting\n{}",
+        script.transcript(),
+        other.transcript()
+    );
+    snapshot!("tcp__icmp_says_nothing", both);
+}

@@ -324,10 +324,9 @@ impl Flow {
         if peer.isn.is_some() {
             return;
         }
-        let taken = peer.syns.iter().find(|(isn, _)| {
-            let beyond = seen.tcp.ack.wrapping_sub(*isn);
-            (1..0x10_0000).contains(&beyond)
-        });
+        let beyond = |isn: u32| seen.tcp.ack.wrapping_sub(isn).wrapping_sub(1);
+        let taken = peer.syns.iter().min_by_key(|(isn, _)| beyond(*isn));
+        let taken = taken.filter(|(isn, _)| beyond(*isn) < 0x10_0000);
         if let Some((isn, options)) = taken.copied() {
             peer.isn = Some(isn);
             peer.syn = Some(options);

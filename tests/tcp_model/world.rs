@@ -378,8 +378,7 @@ where
         let right = end.aborted
             || match error {
                 // A reset is a broken pipe once the peer's end was read (Linux).
-                TcpError::Reset => by_peer || fragile,
-                TcpError::BrokenPipe => by_peer || fragile,
+                TcpError::Reset | TcpError::BrokenPipe => by_peer || fragile || self.baked(end),
                 // Of two that call each other the first may find nobody yet.
                 TcpError::Refused => {
                     let crossing = peer.is_some_and(|p| !p.accepted && !end.accepted);
@@ -397,6 +396,17 @@ where
             end.state,
             peer.map(|p| (p.state, p.error, p.released, p.aborted))
         );
+    }
+
+    /// May the handshake have been kept in a cookie, which text that overtakes it spoils?
+    fn baked(&self, end: &End<K>) -> bool {
+        let side = if end.accepted { end.side } else { 1 - end.side };
+        let stats = if side == 0 {
+            self.pair.a.stats()
+        } else {
+            self.pair.b.stats()
+        };
+        stats.tcp_cookies_sent > 0
     }
 
     /// The faults of both directions from now on.

@@ -20,6 +20,7 @@ mod profile_ecn;
 mod profile_handshake;
 mod profile_sockets;
 mod psh;
+mod rfc9293;
 mod timestamps;
 mod transfer;
 mod urgent;
