@@ -133,8 +133,6 @@ pub struct EcnState {
     /// Bit `n` is set if a packet with ECN field `n` says something.
     pub(super) odd: u8,
     pub(super) bits: u8,
-    /// SND.NXT when the window was reduced last: once is enough before it is acknowledged.
-    high: SeqNum,
     /// What RFC 9768 counts.
     pub(super) accurate: Seldom<Accurate>,
 }
@@ -145,7 +143,6 @@ impl Default for EcnState {
             usual: TcpFlags::ACK,
             odd: 0,
             bits: 0,
-            high: SeqNum(0),
             accurate: Seldom::default(),
         }
     }
@@ -407,26 +404,18 @@ impl<C: Congestion> Tcb<C> {
         }
     }
 
-    /// Segments of ours arrived marked: the window is reduced, once for each window of text
-    /// (RFC 3168 §6.1.2), and not at all if it just was for a loss.
+    /// Segments of ours arrived marked, as an acknowledgment of `ack` tells: the window is
+    /// reduced, once for each window of text (RFC 3168 §6.1.2), and not at all while it is for a
+    /// loss.
     pub(super) fn ecn_congested(&mut self, now: Instant, ack: SeqNum) {
-        let in_window = self.ecn.high.since(ack) <= self.snd_nxt.since(ack);
-        if self.in_flight() == 0 || in_window {
+        if self.in_flight() == 0 {
             return;
         }
         if self.flight.state == CaState::Cwr && ack.gt(self.flight.recover) {
-            // The answer to the last echo is over.
+            // What answers the last echo is over: this is another.
             self.leave(now);
         }
-        if matches!(self.flight.state, CaState::Open | CaState::Disorder) {
-            self.ecn.high = self.snd_nxt;
-            self.enter_cwr(now);
-        }
-    }
-
-    /// The connection stands: nothing that was sent before counts.
-    pub(super) fn ecn_established(&mut self) {
-        self.ecn.high = self.snd_una - 1;
+        self.enter_cwr(now);
     }
 }
 

@@ -222,7 +222,6 @@ impl<C: Congestion> Tcb<C> {
         self.open_path(cfg, now);
         self.cc.restart(now, self.mss);
         self.select(now);
-        self.ecn_established();
         self.small_end = self.snd_una;
         self.flight_end = self.snd_una;
         self.stalled_at = now;

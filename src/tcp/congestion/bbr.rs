@@ -410,6 +410,7 @@ impl Congestion for Bbr {
         // Not told of by `on_lost`: one run, and all that can be known of this round.
         let alone = !self.loss_in_round;
         match loss {
+            // The draft says nothing of marks; RFC 3168 §6.1.2 wants them answered as losses.
             Loss::Detected | Loss::Ecn => {
                 self.save_window();
                 self.note_loss(1);
