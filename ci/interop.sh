@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# A gibibyte each way between us and the Linux kernel over tap, tun and a packet socket, and the
-# same over a device that loses, reorders, repeats and corrupts frames: equal SHA-256 at both
-# ends. Too long for every change; tests/kernel_tcp.rs has the short form. Needs root.
+# A gibibyte each way between us and the Linux kernel over tap, tun and a packet socket, with
+# segmentation and checksums left to the kernel and without, and the same over a device that
+# loses, reorders, repeats and corrupts frames: equal SHA-256 at both ends. Too long for every
+# change; tests/kernel_tcp.rs has the short form. Needs root.
 #
 # usage: [STRATA=binary] ci/interop.sh [size as of head -c, default 1G] [device ...]
 set -euo pipefail
@@ -70,7 +71,7 @@ for kind in $kinds; do
   esac
   ip -n $kernel addr add 10.77.0.1/24 dev port0
   ip -n $kernel link set port0 up
-  for faults in "" "--loss 2% --reorder 2% --duplicate 1% --corrupt 0.5%"; do
+  for faults in "" "--offload off" "--loss 2% --reorder 2% --duplicate 1% --corrupt 0.5%"; do
     start=$SECONDS
     # shellcheck disable=SC2086
     serve --sink --file "$dir/got" $faults

@@ -142,6 +142,16 @@ fn bulk_both_ways() {
 }
 
 #[test]
+fn bulk_without_offloads() {
+    need!();
+    for kind in Kind::ALL {
+        let lab = Lab::new(kind);
+        let _server = lab.server("--offload off");
+        lab.kernel.run(|| bulk(8 << 20));
+    }
+}
+
+#[test]
 fn bulk_over_a_bad_device() {
     need!();
     for kind in Kind::ALL {

@@ -4,6 +4,8 @@ mod hosts;
 
 #[path = "udp/datagrams.rs"]
 mod datagrams;
+#[path = "udp/gro.rs"]
+mod gro;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;

@@ -7,7 +7,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use phy::{Cable, Device, DynDevice, Fault, Loopback, Medium, Pcap, RawSocket, Tap, Tun};
+use phy::{
+    Cable, Device, DynDevice, Fault, Loopback, Medium, Pcap, RawOptions, RawSocket, Tap,
+    TapOptions, Tun,
+};
 use rand_core::{CryptoRng, Rng};
 
 use crate::addr::Cidr;
@@ -145,10 +148,16 @@ impl Settings {
         activity: &Activity,
     ) -> Result<(Medium, AnyDevice, Option<OwnedFd>, Option<AnyDevice>), SetupError> {
         let frame = |front: usize| self.mtu.map(|mtu| mtu + front);
+        let offload = self.offload && self.fault.is_none();
+        let options = TapOptions::new();
         let eth = crate::wire::Ethernet::LEN;
         Ok(match &self.phy {
             Phy::Cable => {
-                let (near, far) = Cable::new(frame(eth).unwrap_or(1500 + eth));
+                let len = frame(eth).unwrap_or(1500 + eth);
+                let (near, far) = match offload {
+                    true => Cable::with_offload(len),
+                    false => Cable::new(len),
+                };
                 let far = Box::new(Meter::new(far, activity, None));
                 (
                     Medium::Ethernet,
@@ -162,7 +171,8 @@ impl Settings {
                 (Medium::Ip, self.wrap(loopback, activity, None), None, None)
             }
             Phy::Tap(name) => {
-                let tap = Tap::open(name)?;
+                let open = |on| Tap::with_options(name, options.with_offload(on));
+                let tap = at_best(offload, open)?;
                 let fd = Some(tap.as_fd().try_clone_to_owned()?);
                 (
                     Medium::Ethernet,
@@ -172,12 +182,14 @@ impl Settings {
                 )
             }
             Phy::Tun(name) => {
-                let tun = Tun::open(name)?;
+                let open = |on| Tun::with_options(name, options.with_offload(on));
+                let tun = at_best(offload, open)?;
                 let fd = Some(tun.as_fd().try_clone_to_owned()?);
                 (Medium::Ip, self.wrap(tun, activity, frame(0)), fd, None)
             }
             Phy::Raw(name) => {
-                let raw = RawSocket::open(name)?;
+                let open = |on| RawSocket::with_options(name, RawOptions::new().with_offload(on));
+                let raw = at_best(offload, open)?;
                 let fd = Some(raw.as_fd().try_clone_to_owned()?);
                 (
                     Medium::Ethernet,
@@ -230,6 +242,14 @@ impl Settings {
             net.add_route(all, gateway, 0).map_err(|_| bad())?;
         }
         Ok(net)
+    }
+}
+
+/// Opens a device, without offloads where it refuses them.
+fn at_best<D, E>(offload: bool, open: impl Fn(bool) -> Result<D, E>) -> Result<D, E> {
+    match open(offload) {
+        Err(_) if offload => open(false),
+        opened => opened,
     }
 }
 
@@ -305,6 +325,16 @@ mod tests {
         }
         let two = settings(&["10.0.0.1/24", "10.0.1.1/24"], None);
         assert_eq!(two.network().unwrap().addresses().count(), 2);
+    }
+
+    #[test]
+    fn a_device_is_opened_as_it_can_be() {
+        // A kernel with everything, one without offloads, and one without the device.
+        let open = |most: u8| move |on: bool| if u8::from(on) < most { Ok(on) } else { Err(on) };
+        assert_eq!(at_best(true, open(2)), Ok(true));
+        assert_eq!(at_best(true, open(1)), Ok(false));
+        assert_eq!(at_best(true, open(0)), Err(false));
+        assert_eq!(at_best(false, open(2)), Ok(false));
     }
 
     #[test]

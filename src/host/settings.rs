@@ -29,6 +29,10 @@ pub struct Settings {
     pub capture: Option<PathBuf>,
     /// What the link does to frames, in both directions.
     pub fault: Option<FaultConfig>,
+    /// Leave checksums and segmentation to the kernel, as far as it takes them, and to the other
+    /// end of a cable; a kernel that takes none is used without. Not together with `fault`, as
+    /// damage to what is unfinished would not be noticed: it is without effect then.
+    pub offload: bool,
 }
 
 /// A word on the command line that is no setting's value.

@@ -99,11 +99,28 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
             tos: packet.ip.tos,
             tag: 0,
         };
-        if socket.deliver(&meta, data) {
-            cx.stats.udp_received = cx.stats.udp_received.wrapping_add(1);
+        // A device may have put datagrams of equal size together, the last one perhaps shorter.
+        let each = packet
+            .meta
+            .gro
+            .filter(|each| *each > 0)
+            .map_or(usize::MAX, usize::from);
+        let (mut rest, mut news) = (data, false);
+        loop {
+            let (one, more) = rest.split_at_checked(each).unwrap_or((rest, &[]));
+            if socket.deliver(&meta, one) {
+                cx.stats.udp_received = cx.stats.udp_received.wrapping_add(1);
+                news = true;
+            } else {
+                cx.drop(Drop::SocketFull);
+            }
+            rest = more;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        if news {
             set.notify(h);
-        } else {
-            cx.drop(Drop::SocketFull);
         }
     }
 

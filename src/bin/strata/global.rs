@@ -43,6 +43,11 @@ pub struct Global {
     #[arg(long, global = true, value_name = "OCTETS", value_parser = clap::value_parser!(u16).range(576..))]
     pub mtu: Option<u16>,
 
+    /// Leave checksums and segmentation to the kernel, as far as it takes them: on by itself with
+    /// tap, tun and raw, but not with --capture or faults
+    #[arg(long, global = true, value_name = "on|off", value_parser = clap::builder::BoolishValueParser::new())]
+    pub offload: Option<bool>,
+
     /// Write every frame of our device to this file
     #[arg(long, global = true, value_name = "FILE.pcapng")]
     pub capture: Option<PathBuf>,

@@ -180,8 +180,19 @@ fn settings(global: &Global) -> Result<Settings, CliError> {
             .with_rate(faults.rate.unwrap_or(0))
             .with_seed(faults.seed.unwrap_or(1))
     });
+    let phy = global.device()?.unwrap_or_default();
+    if global.offload == Some(true) && faults.any() {
+        return Err(
+            CliError::setup("--offload on", "a bad link is made of whole frames")
+                .hint("one without the other"),
+        );
+    }
+    // Whoever looks at frames wants them as they are on a wire.
+    let kernels = matches!(phy, Phy::Tap(_) | Phy::Tun(_) | Phy::Raw(_));
+    let offload = kernels && global.capture.is_none() && !faults.any();
     Ok(Settings {
-        phy: global.device()?.unwrap_or_default(),
+        phy,
+        offload: global.offload.unwrap_or(offload),
         addrs: global.addr.clone(),
         gateway: global.gateway,
         mac: global.mac,
