@@ -554,6 +554,25 @@ impl Flight {
         self.delivery.on_lost(now, octets, &stamp)
     }
 
+    /// Everything before `to` is lost, and sent again though nothing is amiss otherwise; `nxt` is
+    /// SND.NXT.
+    pub(super) fn lose_to(&mut self, now: Instant, to: SeqNum, nxt: SeqNum) {
+        let mut n = 0_usize;
+        while let Some(record) = self.records.get(n).filter(|record| record.end.le(to)) {
+            if record.is_out() {
+                self.lose(now, n);
+            }
+            n = n.wrapping_add(1);
+        }
+        self.undo = Undo::new();
+        self.state = CaState::Loss;
+        self.recover = nxt;
+        self.tail = Tail::No;
+        self.rack.timer = Instant::MAX;
+        self.dup_acks = 0;
+        self.dup_octets = 0;
+    }
+
     /// The number of a record of just the first segment, cut off where possible.
     pub(super) fn head(&mut self, mss: u32) -> usize {
         let end = self.records.start() + mss;

@@ -8,8 +8,11 @@
 
 use super::config::Config;
 use super::congestion::Congestion;
+use super::recovery::CaState;
+use super::segment::{Plan, Room};
 use super::seq::SeqNum;
 use super::tcb::{State, Tcb};
+use crate::socket::{RecvBuf, SendBuf};
 use phy::Instant;
 
 /// When larger segments than those known to arrive are tried (Linux's `tcp_mtu_probing`).
@@ -34,6 +37,8 @@ pub(super) struct Pmtu {
     probe: u16,
     /// Its octets.
     span: (SeqNum, SeqNum),
+    /// The largest size did not arrive: what lies between is tried.
+    halving: bool,
     /// When the search began, or began again.
     since: Instant,
     /// What a router reported that is believed after a timeout; 0 for none.
@@ -47,9 +52,39 @@ pub(super) struct Pmtu {
 }
 
 impl Pmtu {
-    /// Is a search going on?
-    fn searches(&self) -> bool {
+    /// Is a search going on, or was one?
+    pub(super) fn searches(&self) -> bool {
         self.high > 0
+    }
+
+    /// Is the octet before `end` one of a probe that is out?
+    pub(super) fn is_probe(&self, end: SeqNum) -> bool {
+        self.probe > 0 && end.gt(self.span.0) && end.le(self.span.1)
+    }
+
+    /// Size and first octet of the probe that is out.
+    #[cfg(test)]
+    pub(super) fn out(&self) -> Option<(u16, SeqNum)> {
+        (self.probe > 0).then_some((self.probe, self.span.0))
+    }
+
+    /// The probe did not arrive.
+    fn failed(&mut self) {
+        let probe = core::mem::take(&mut self.probe);
+        // Unless a router said what arrives: that is tried next.
+        self.halving = self.high >= probe;
+        self.high = self.high.min(probe.saturating_sub(1)).max(self.low);
+    }
+
+    /// The size to try next, if the search is not over: first the largest there can be, which is
+    /// most likely (RFC 8899 §5.3.2), then what halves the rest.
+    fn next(&self, threshold: u16) -> Option<u16> {
+        let left = self.high.saturating_sub(self.low);
+        if left < threshold.max(1) {
+            return None;
+        }
+        let half = self.low.saturating_add(left.div_ceil(2));
+        Some(if self.halving { half } else { self.high })
     }
 }
 
@@ -57,10 +92,15 @@ impl<C: Congestion> Tcb<C> {
     /// The largest size that this connection may use of what its link carries.
     #[inline]
     pub(super) fn path_limit(&mut self, now: Instant) -> u16 {
+        let una = self.snd_una;
         match self.rare.get_mut() {
             None => u16::MAX,
             Some(rare) => {
                 let path = &mut rare.path;
+                if path.probe > 0 && una.ge(path.span.1) {
+                    // The probe arrived.
+                    path.low = core::mem::take(&mut path.probe);
+                }
                 if path.cap > 0 && now >= path.cap_until {
                     path.cap = 0;
                 }
@@ -98,6 +138,7 @@ impl<C: Congestion> Tcb<C> {
         let low = cfg.mtu_base.max(cfg.mtu_floor).min(high);
         let path = &mut self.rare.make().path;
         (path.low, path.high, path.since) = (low, high, now);
+        (path.probe, path.halving) = (0, false);
     }
 
     /// Full segments hold no more than `size` octets, nor more than is known to arrive.
@@ -119,6 +160,9 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn doubt_path(&mut self, cfg: &Config, now: Instant, before: u8) {
         let una = self.snd_una;
         if let Some(path) = self.rare.get_mut().map(|rare| &mut rare.path) {
+            if path.probe > 0 && path.span.0 == una {
+                path.failed();
+            }
             // Lost with all the others, it tells nothing.
             path.probe = 0;
             let size = core::mem::take(&mut path.pending);
@@ -181,5 +225,120 @@ impl<C: Congestion> Tcb<C> {
             return false;
         }
         true
+    }
+
+    /// A segment of text that is larger than those known to arrive, if it is time for one: when
+    /// it can be followed by enough others that its loss would show, and the window is wide
+    /// enough that it does not matter (RFC 4821 §7.4). It is unsent text like any other, and
+    /// counts against the congestion window.
+    #[cold]
+    pub(super) fn mtu_probe(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        rx: &impl RecvBuf,
+        tx: &impl SendBuf,
+        room: Room,
+    ) -> Option<Plan> {
+        let reach = u16::try_from(room.mss).unwrap_or(u16::MAX);
+        let reach = reach.min(self.peer_mss);
+        let (adv_mss, size) = (self.adv_mss, self.size());
+        let path = &mut self.rare.get_mut()?.path;
+        path.high = path.high.min(reach).max(path.low);
+        let Some(wanted) = path.next(cfg.mtu_threshold) else {
+            if now >= path.since + cfg.mtu_interval {
+                // Paths change: once more from what arrives up to what may.
+                (path.low, path.high) = (size, reach.min(adv_mss).max(size));
+                (path.since, path.halving) = (now, false);
+            }
+            return None;
+        };
+        let calm = self.flight.state == CaState::Open && self.flight.sacked.octets == 0;
+        // Options that come and go would be mistaken for the path's doing.
+        let steady = self.reassembly.gaps.is_empty() && !self.timeout_due && !self.ecn.confirms();
+        if path.probe > 0 || !calm || !steady || self.fin_sent {
+            return None;
+        }
+        let options = self.segment_options(now).emit();
+        let len = u32::from(wanted).saturating_sub(options.len() as u32);
+        let mss = u32::from(self.mss);
+        let behind = u32::from(cfg.dup_threshold).saturating_add(1);
+        let needed = len.saturating_add(behind.saturating_mul(mss));
+        let unsent = u32::try_from(self.unsent_text(tx)).unwrap_or(u32::MAX);
+        let usable = self.snd_wnd.saturating_sub(self.in_flight());
+        let wide = u32::from(cfg.mtu_window).saturating_mul(mss);
+        let whole = self.record_left(self.snd_nxt).is_none();
+        let fits = unsent >= needed && usable >= needed && self.window() >= wide && whole;
+        if !fits || self.allowance() < len.saturating_add(mss) {
+            return None;
+        }
+        let flags = self.text_flags(tx, self.snd_nxt, len, false);
+        let plan = self.text_plan(rx, self.snd_nxt, len, flags, len, options)?;
+        Some(Plan {
+            ecn: self.ecn.mark(),
+            ..plan
+        })
+    }
+
+    /// `plan`, larger than a full segment, was sent.
+    #[cold]
+    pub(super) fn mtu_probe_sent(&mut self, plan: &Plan, end: SeqNum) {
+        let size = plan.mss.saturating_add(plan.options.len() as u16);
+        let path = &mut self.rare.make().path;
+        (path.probe, path.span) = (size, (plan.seq, end));
+    }
+
+    /// Octets were found to be lost while all was well. If they are a probe's, and it alone, that
+    /// is no sign of congestion (RFC 4821 §7.6.2): they go again in segments that arrive, and
+    /// true is returned. A probe that was lost with others tells nothing.
+    pub(super) fn probe_vanished(&mut self, now: Instant) -> bool {
+        let Some(path) = self.rare.get_mut().map(|rare| &mut rare.path) else {
+            return false;
+        };
+        if path.probe == 0 {
+            return false;
+        }
+        let (from, to) = path.span;
+        let calm = matches!(self.flight.state, CaState::Open | CaState::Disorder);
+        let alone = from == self.snd_una && self.flight.lost.octets <= to.since(from);
+        if !calm || !alone {
+            path.probe = 0;
+            return false;
+        }
+        path.failed();
+        let nxt = self.snd_nxt;
+        self.flight.lose_to(now, to, nxt);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8899 §5.3: the search ends, wherever the limit lies, with a size that arrives and is
+    /// less than the threshold from the largest that does.
+    #[test]
+    fn a_search_ends_close_below_the_limit() {
+        for limit in 1024..=1460_u16 {
+            let mut path = Pmtu {
+                low: 1024,
+                high: 1460,
+                ..Pmtu::default()
+            };
+            let mut tries = 0;
+            while let Some(size) = path.next(8) {
+                assert!(size > path.low && size <= path.high);
+                tries += 1;
+                path.probe = size;
+                if size <= limit {
+                    path.low = core::mem::take(&mut path.probe);
+                } else {
+                    path.failed();
+                }
+            }
+            assert!(path.low <= limit && limit - path.low < 8, "{limit}");
+            assert!(tries <= 8, "{limit}: {tries}");
+        }
     }
 }

@@ -8,6 +8,7 @@
 use super::config::Config;
 use super::congestion::Congestion;
 use super::flight::At;
+use super::rare::Rare;
 use super::records::{AMBIGUOUS, REPEATED, Record};
 use super::recovery::CaState;
 use super::seq::SeqNum;
@@ -200,7 +201,10 @@ impl<C: Congestion> Tcb<C> {
                     found.any = true;
                     found.again |= record.is(REPEATED);
                     let lost = flight.lose(now, n);
-                    self.cc.on_lost(&lost);
+                    let probe = |rare: &Rare| rare.path.is_probe(record.end);
+                    if !self.rare.get().is_some_and(probe) {
+                        self.cc.on_lost(&lost);
+                    }
                 } else {
                     wait = wait.max(left);
                 }

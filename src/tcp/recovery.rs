@@ -105,6 +105,9 @@ impl<C: Congestion> Tcb<C> {
     /// A loss was noticed by what the peer said (RFC 5681 §3.2 steps 2 and 3, RFC 6675 §5
     /// step 4), with `pipe` octets in the network before.
     pub(super) fn enter_recovery(&mut self, now: Instant, pipe: u32) {
+        if self.probe_vanished(now) {
+            return;
+        }
         let flight = self.flight_size();
         let left = self.pipe();
         let out = &mut *self.flight;

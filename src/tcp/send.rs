@@ -68,6 +68,11 @@ impl<C: Congestion> Tcb<C> {
             if let Some(plan) = self.next_lost(now, rx, tx, room) {
                 return Some(plan);
             }
+            if self.rare.get().is_some_and(|rare| rare.path.searches())
+                && let Some(plan) = self.mtu_probe(cfg, now, rx, tx, room)
+            {
+                return Some(plan);
+            }
             if let Some(plan) = self.fresh(cfg, now, rx, tx, room) {
                 return Some(plan);
             }
@@ -141,7 +146,7 @@ impl<C: Congestion> Tcb<C> {
 
     /// Octets that the congestion window leaves.
     #[inline]
-    fn allowance(&self) -> u32 {
+    pub(super) fn allowance(&self) -> u32 {
         let left = self.window().saturating_sub(self.pipe());
         if self.flight.tail == Tail::Due {
             // A probe goes beyond the window if need be (RFC 8985 §7.3).
@@ -317,7 +322,13 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// Flags of a segment of `len` octets from `seq`.
-    fn text_flags(&self, tx: &impl SendBuf, seq: SeqNum, len: u32, fin: bool) -> TcpFlags {
+    pub(super) fn text_flags(
+        &self,
+        tx: &impl SendBuf,
+        seq: SeqNum,
+        len: u32,
+        fin: bool,
+    ) -> TcpFlags {
         let mut flags = TcpFlags::ACK | self.ecn.flags();
         if len > 0 && self.pushes(tx, seq, seq + len) {
             flags |= TcpFlags::PSH;
@@ -328,7 +339,7 @@ impl<C: Congestion> Tcb<C> {
         flags
     }
 
-    fn text_plan(
+    pub(super) fn text_plan(
         &self,
         rx: &impl RecvBuf,
         seq: SeqNum,
@@ -377,6 +388,9 @@ impl<C: Congestion> Tcb<C> {
         let new = end.gt(self.snd_nxt);
         self.record(cfg, now, plan, end);
         if new {
+            if plan.mss > self.mss {
+                self.mtu_probe_sent(plan, end);
+            }
             self.sent_new(now, plan, end);
         } else {
             let ts = timestamp(now, self.ts_offset);
