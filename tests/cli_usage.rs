@@ -108,7 +108,7 @@ fn shells_and_man_are_told() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = printed(&strata(&["completions", shell]));
         assert!(
-            text.contains("tcpclient") && text.contains("--trace"),
+            text.contains("tcpclient") && text.contains("trace"),
             "{shell}"
         );
     }

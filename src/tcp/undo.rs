@@ -8,6 +8,7 @@
 //! Invariant: a reduction is undone at most once. Called by `recovery`.
 
 use super::congestion::Congestion;
+use super::event::Event;
 use super::flight::Heard;
 use super::recovery::{Ack, CaState};
 use super::seq::SeqNum;
@@ -121,6 +122,8 @@ impl Undo {
 impl<C: Congestion> Tcb<C> {
     /// The loss was none (RFC 4015 §3): the window is what it was before.
     pub(super) fn undo(&mut self) {
+        // What was heard last is what showed it.
+        self.tell(self.heard_at, Event::Undo);
         self.cc.on_undo();
         let flight = &mut *self.flight;
         flight.unlose();

@@ -159,6 +159,27 @@ fn lossy_transfer() {
     snapshot!("events_lossy_transfer", s.told());
 }
 
+/// A segment was late, not lost: its retransmission is reported as a duplicate, and what was
+/// reduced is taken back (RFC 3708 §3.2, RFC 4015 §3).
+#[test]
+fn needless_reduction() {
+    let mut s = Script::new(|cfg, rx| {
+        Tcb::connect(cfg, Instant::ZERO, ISS, TS_OFFSET, 1460, rx.capacity())
+    });
+    s.pass(100);
+    s.peer(TcpFlags::SYN | TcpFlags::ACK, 0, 1, &[]);
+    s.write(6000);
+    s.pass(100);
+    for end in [2001, 3001, 4001] {
+        s.peer(TcpFlags::ACK, 1, 1, &[(1001, end)]);
+    }
+    s.pass(50);
+    s.peer(TcpFlags::ACK, 1, 4001, &[]);
+    s.pass(50);
+    s.peer(TcpFlags::ACK, 1, 4001, &[(1, 1001)]);
+    snapshot!("events_needless_reduction", s.told());
+}
+
 /// Opened by the peer; what ends a connection with an error is told before its state changes
 /// (RFC 9293 §3.10.7.4, second).
 #[test]
