@@ -28,6 +28,7 @@ use netstrata::{Stack, transport::Transports};
 use vegas::Vegas;
 
 type Trouble = Box<dyn std::error::Error>;
+type Socket<C> = SocketOf<SlabSockets, Observed<C, Log>>;
 
 const SIZE: u64 = 10_000_000;
 
@@ -72,9 +73,7 @@ fn send<C: Congestion>() -> Result<(f64, Log), Trouble> {
     let mut b = host(far, 2, Tcp::new());
     let server = "10.0.0.2:9".parse()?;
     let listener = b.open(SocketOf::<SlabSockets>::listener(server, 1))?;
-    let client = a.open(SocketOf::<SlabSockets, Observed<C, Log>>::connecting(
-        server,
-    ))?;
+    let client = a.open(Socket::<C>::connecting(server))?;
 
     let (mut pattern, mut left, mut got, mut accepted) = (Pattern::new(), SIZE, 0, None);
     let mut now = Instant::ZERO;
@@ -90,9 +89,7 @@ fn send<C: Congestion>() -> Result<(f64, Log), Trouble> {
             got += b.socket(h).with(|s| pump::discard(s, |_| ()))??.received;
         }
     }
-    let log = |socket: &SocketOf<SlabSockets, Observed<C, Log>>| {
-        Some(socket.control()?.observer().clone())
-    };
+    let log = |socket: &Socket<C>| Some(socket.control()?.observer().clone());
     let log = a.socket(client).look(log)?.filter(|_| got == SIZE);
     Ok((now.micros() as f64 / 1e6, log.ok_or("it takes too long")?))
 }
@@ -106,11 +103,9 @@ fn main() -> Result<(), Trouble> {
         ("vegas", send::<Vegas>),
     ] {
         let (seconds, log): (f64, Log) = run()?;
-        let (sum, n) = (
-            log.round_trips.iter().map(|(_, rtt)| rtt).sum::<f64>(),
-            log.round_trips.len(),
-        );
-        let (mean, lost) = (sum * 1000.0 / n.max(1) as f64, log.lost);
+        let (rtts, lost) = (&log.round_trips, log.lost);
+        let sum: f64 = rtts.iter().map(|(_, rtt)| rtt).sum();
+        let mean = sum * 1000.0 / rtts.len().max(1) as f64;
         println!("{name}: {seconds:.1} s, round trips of {mean:.0} ms, {lost} segments lost");
         all.push((name, log));
     }
