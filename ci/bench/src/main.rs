@@ -2,13 +2,18 @@
 //!
 //! `cargo run --release -- [ROUNDS] [ROW ...]` prints a table; ci/bench writes BENCHMARKS.md.
 
+mod fake;
+mod kernel;
 mod limits;
 mod ours;
+mod ours_tap;
 mod report;
 mod rows;
 mod smol;
 mod smol_cable;
+mod smol_tap;
 mod stats;
+mod tap_fd;
 mod work;
 
 fn main() {
@@ -19,6 +24,9 @@ fn main() {
     let rounds = words.next_if(|word| word.parse::<usize>().is_ok());
     let rounds = rounds.and_then(|word| word.parse().ok()).unwrap_or(5);
     let wanted: Vec<String> = words.collect();
+    if let Err(error) = kernel::leave() {
+        eprintln!("without root and namespaces there are no rows with taps: {error}");
+    }
     let mut table = Vec::new();
     for (id, make) in rows::ALL {
         let asked = |word: &String| id == word || id.starts_with(&format!("{word} "));

@@ -9,7 +9,7 @@ use netstrata::net::Ipv4;
 use netstrata::phy::{Cable, Instant, cable::End};
 use netstrata::socket::{Handle, SlabSockets};
 use netstrata::tcp::congestion::Cubic;
-use netstrata::tcp::{SocketOf, Tcp, TcpSocket};
+use netstrata::tcp::{Shutdown, SocketOf, Tcp, TcpSocket};
 use netstrata::udp::{Udp, UdpSocket};
 use netstrata::{Next, Stack};
 
@@ -24,7 +24,7 @@ type Host = Stack<Ip<End>, Ipv4, (Tcp<Cubic>, Udp), SlabSockets>;
 type Flow = SocketOf<SlabSockets, Cubic>;
 type Datagrams = UdpSocket<Box<[u8]>>;
 
-struct Seed(u64);
+pub struct Seed(pub u64);
 
 impl rand_core::TryRng for Seed {
     type Error = Infallible;
@@ -268,7 +268,7 @@ impl Pair {
 fn client_step(s: &mut Flow) -> bool {
     let mut into = [0; 8];
     while matches!(s.recv(&mut into), Ok(n) if n > 0) {
-        s.shutdown();
+        s.shutdown(Shutdown::Write);
     }
     s.is_at_end()
 }

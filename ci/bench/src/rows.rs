@@ -2,7 +2,8 @@
 
 use crate::stats::Samples;
 use crate::work::{Access, BUFFER};
-use crate::{limits, ours, smol};
+use crate::{fake, limits, ours, ours_tap, smol, smol_tap};
+use std::io;
 
 /// A contestant's turn at a row: makes one figure.
 type Turn = Box<dyn FnMut() -> f64>;
@@ -168,8 +169,74 @@ fn datagrams(id: &'static str, what: &'static str, len: usize) -> Row {
     }
 }
 
+type Transfer = fn(bool, u64) -> io::Result<f64>;
+
+/// A bulk transfer between a stack behind a tap and the kernel.
+fn tap(
+    id: &'static str,
+    what: &'static str,
+    bar: &'static str,
+    offload: bool,
+    contestants: [(&'static str, Transfer); 3],
+) -> Row {
+    let total: u64 = if offload { 2 << 30 } else { 256 << 20 };
+    let rate = move |run: Transfer| match run(offload, total) {
+        Ok(seconds) => total as f64 * 8.0 / seconds / GIGA,
+        Err(error) => {
+            eprintln!("{id}: {error}");
+            f64::NAN
+        }
+    };
+    let turns = contestants.map(|(name, run)| (name, turn(move || rate(run))));
+    Row {
+        id,
+        what,
+        unit: "Gbit/s",
+        more: true,
+        bar,
+        turns: turns.into(),
+    }
+}
+
+const OUT: [(&str, Transfer); 3] = [
+    ("netstrata", ours_tap::out),
+    ("smoltcp", smol_tap::out),
+    ("limit", fake::out),
+];
+const IN: [(&str, Transfer); 3] = [
+    ("netstrata", ours_tap::into),
+    ("smoltcp", smol_tap::into),
+    ("limit", fake::into),
+];
+
+/// Round trips of one octet, this process and the kernel's echo on one core.
+fn round_trips(id: &'static str, what: &'static str, share: f64) -> Row {
+    const COUNT: usize = 20_000;
+    let at = move |run: fn(usize) -> io::Result<Vec<f64>>| match run(COUNT) {
+        Ok(mut times) => {
+            times.sort_by(f64::total_cmp);
+            times[(COUNT as f64 * share) as usize]
+        }
+        Err(error) => {
+            eprintln!("{id}: {error}");
+            f64::NAN
+        }
+    };
+    Row {
+        id,
+        what,
+        unit: "us",
+        more: false,
+        bar: "not slower than smoltcp",
+        turns: vec![
+            ("netstrata", turn(move || at(ours_tap::round_trips))),
+            ("smoltcp", turn(move || at(smol_tap::round_trips))),
+        ],
+    }
+}
+
 /// All rows, by name; making one takes the memory it needs.
-pub const ALL: [(&str, fn() -> Row); 12] = [
+pub const ALL: [(&str, fn() -> Row); 18] = [
     ("P1", || {
         let what = "bulk TCP in memory, MTU 1500, the application copies";
         let bar = "at least 1.7 x smoltcp, 0.5 x the limit";
@@ -183,6 +250,24 @@ pub const ALL: [(&str, fn() -> Row); 12] = [
         let what = "the same as P1, MTU 65535";
         bulk("P1c", what, TWICE, 65_535, Access::Copy)
     }),
+    ("P2 out", || {
+        let what = "bulk TCP to the kernel over a tap with offload, MTU 1500";
+        let bar = "at least 0.85 x the limit, ahead of smoltcp";
+        tap("P2 out", what, bar, true, OUT)
+    }),
+    ("P2 in", || {
+        let what = "the same from the kernel";
+        let bar = "at least 0.90 x the limit, ahead of smoltcp";
+        tap("P2 in", what, bar, true, IN)
+    }),
+    ("P2b out", || {
+        let what = "as P2 without offload";
+        tap("P2b out", what, "at least 0.95 x the limit", false, OUT)
+    }),
+    ("P2b in", || {
+        let what = "the same from the kernel";
+        tap("P2b in", what, "at least 0.90 x the limit", false, IN)
+    }),
     ("P3 0", || beside("P3 0", 0, true)),
     ("P3 100", || beside("P3 100", 100, true)),
     ("P3 10000", || beside("P3 10000", 10_000, true)),
@@ -191,6 +276,12 @@ pub const ALL: [(&str, fn() -> Row); 12] = [
     ("P4 one", || churn("P4 one", "connections one at a time", 1)),
     ("P4 many", || {
         churn("P4 many", "connections 1,000 at once", 1000)
+    }),
+    ("P5 p50", || {
+        round_trips("P5 p50", "a round trip over a tap, median", 0.5)
+    }),
+    ("P5 p99", || {
+        round_trips("P5 p99", "the same, 99th of 100", 0.99)
     }),
     ("P7 64", || datagrams("P7 64", "datagrams of 64 octets", 64)),
     ("P7 1472", || {
