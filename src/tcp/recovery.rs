@@ -232,17 +232,17 @@ impl<C: Congestion> Tcb<C> {
         if let Some(oldest) = heard.reordered {
             self.note_reordering(cfg, oldest);
         }
-        if self.flight.state == CaState::Loss && self.try_undo_timeout(ack, heard) {
+        if self.flight.state == CaState::Loss && self.try_undo_timeout(now, ack, heard) {
             return false;
         }
         let begun = !matches!(self.flight.state, CaState::Open | CaState::Disorder);
         if begun && self.is_over() {
-            self.try_undo_at_end(ack);
+            self.try_undo_at_end(now, ack);
             self.leave(now);
         }
         match self.flight.state {
             CaState::Recovery => {
-                if ack.advance > 0 && self.try_undo_partial(ack) || self.try_undo_twice() {
+                if ack.advance > 0 && self.try_undo_partial(now, ack) || self.try_undo_twice(now) {
                     return false;
                 }
                 self.lose_more(cfg, now, ack)
@@ -257,7 +257,7 @@ impl<C: Congestion> Tcb<C> {
                 found.any
             }
             CaState::Open | CaState::Disorder | CaState::Cwr => {
-                self.try_undo_twice();
+                self.try_undo_twice(now);
                 let lost = self.lose_more(cfg, now, ack);
                 if self.flight.lost.octets > 0 {
                     self.enter_recovery(now, ack.pipe);

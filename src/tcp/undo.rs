@@ -13,6 +13,7 @@ use super::flight::Heard;
 use super::recovery::{Ack, CaState};
 use super::seq::SeqNum;
 use super::tcb::Tcb;
+use phy::Instant;
 
 /// Forward RTO recovery: what is sent after a timeout (RFC 5682 §2.1, §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,9 +122,8 @@ impl Undo {
 
 impl<C: Congestion> Tcb<C> {
     /// The loss was none (RFC 4015 §3): the window is what it was before.
-    pub(super) fn undo(&mut self) {
-        // What was heard last is what showed it.
-        self.tell(self.heard_at, Event::Undo);
+    fn undo(&mut self, now: Instant) {
+        self.tell(now, Event::Undo);
         self.cc.on_undo();
         let flight = &mut *self.flight;
         flight.unlose();
@@ -135,40 +135,40 @@ impl<C: Congestion> Tcb<C> {
 
     /// An acknowledgment in fast recovery shows that the first hole was filled by what was late,
     /// not by the retransmission. True if recovery waits for what else it sent again.
-    pub(super) fn try_undo_partial(&mut self, ack: &Ack) -> bool {
+    pub(super) fn try_undo_partial(&mut self, now: Instant, ack: &Ack) -> bool {
         if !self.flight.undo.is_late(ack.echo) {
             return false;
         }
         if self.flight.repeated.octets == 0 {
-            self.undo();
+            self.undo(now);
             self.keep_open();
         }
         true
     }
 
     /// The peer got everything twice that was sent again.
-    pub(super) fn try_undo_twice(&mut self) -> bool {
+    pub(super) fn try_undo_twice(&mut self, now: Instant) -> bool {
         let all = self.flight.undo.all_twice();
         if all {
-            self.undo();
+            self.undo(now);
             self.keep_open();
         }
         all
     }
 
     /// Recovery ends: was it needless?
-    pub(super) fn try_undo_at_end(&mut self, ack: &Ack) {
+    pub(super) fn try_undo_at_end(&mut self, now: Instant, ack: &Ack) {
         if self.flight.undo.may(ack.echo) {
-            self.undo();
+            self.undo(now);
         }
     }
 
     /// An acknowledgment after a timeout. True if the timeout was spurious, which it undid.
-    pub(super) fn try_undo_timeout(&mut self, ack: &Ack, heard: &Heard) -> bool {
+    pub(super) fn try_undo_timeout(&mut self, now: Instant, ack: &Ack, heard: &Heard) -> bool {
         let late = ack.advance > 0 && self.flight.undo.may(ack.echo);
         let frto = self.flight.undo.frto != Frto::Off && self.is_original(heard);
         if late || frto && self.flight.undo.armed {
-            self.undo();
+            self.undo(now);
             self.retries = 0;
             self.keep_open();
             return true;

@@ -14,10 +14,12 @@
 //! maxrate 100000 | lowat 4000 | linger 0s | linger2 0s   options
 //! stats                                 prints what `ss -ti` would
 //! shutdown | close | abort
+//! congestion NAME                       `reno` unless this says otherwise
 //! nodelay | cork | uncork | quickack | keepalive IDLE INTERVAL COUNT | usertimeout 3s
 //! mss 1400 | gso 65000                  the path's segment size, the train wanted
 //! icmp host|net|port|big SEQ [SIZE]     an ICMP error quoting that sequence number of ours
 //! info                                  prints congestion state
+//! recovery                              prints the state of loss recovery
 //! ```
 //!
 //! Sequence numbers of both sides count from 0 at their SYN (the true ones wrap early);
@@ -34,6 +36,7 @@ use std::vec::Vec;
 
 use crate::net::ErrorKind;
 use crate::socket::{RecvBuf, SendBuf};
+use crate::tcp::congestion::Any;
 use crate::tcp::ecn::Agreed;
 use crate::tcp::*;
 use crate::wire::{AccEcn, SackBlocks, TcpFlags, TcpOption, TcpOptionIter, TcpOptions};
@@ -156,11 +159,21 @@ impl SendBuf for Tx {
     }
 }
 
+/// With NewReno, whose numbers are the RFCs'.
+fn reno(mut tcb: Tcb<Any>) -> Tcb<Any> {
+    let options = Options {
+        congestion: Some(Algorithm::Reno),
+        ..tcb.options()
+    };
+    tcb.set_options(&Config::default(), Instant::ZERO, options);
+    tcb
+}
+
 /// A connection under test.
 pub struct Harness {
     pub cfg: Config,
     pub now: Instant,
-    pub tcb: Tcb<Reno>,
+    pub tcb: Tcb<Any>,
     pub rx: Rx,
     pub tx: Tx,
     pub room: Room,
@@ -174,7 +187,7 @@ impl Harness {
     pub fn connect(cfg: Config) -> Self {
         let now = Instant::ZERO;
         let rx = Rx::new(cfg.receive_buffer);
-        let tcb = Tcb::connect(&cfg, now, ISS, TS_OFFSET, 1460, rx.capacity());
+        let tcb = reno(Tcb::connect(&cfg, now, ISS, TS_OFFSET, 1460, rx.capacity()));
         let room = Room { mss: 1460, gso: 0 };
         let (tx, log) = (Tx::default(), String::new());
         let mut harness = Self {
@@ -197,7 +210,14 @@ impl Harness {
     pub fn connect_early(cfg: Config, written: u64, offer: SynOffer) -> Self {
         let mut quiet = Self::connect(cfg);
         let (cfg, now) = (quiet.cfg.clone(), quiet.now);
-        quiet.tcb = Tcb::connect(&cfg, now, ISS, TS_OFFSET, 1460, quiet.rx.capacity());
+        quiet.tcb = reno(Tcb::connect(
+            &cfg,
+            now,
+            ISS,
+            TS_OFFSET,
+            1460,
+            quiet.rx.capacity(),
+        ));
         quiet.log.clear();
         quiet.tx.written = written;
         quiet.tcb.early.set(Early::WANTED);
@@ -238,7 +258,13 @@ impl Harness {
             ecn: Agreed::NONE,
         };
         let text: Vec<u8> = (0..len).map(octet).collect();
-        quiet.tcb = Tcb::accepted_early(&cfg, now, &handshake, &text, &mut quiet.rx);
+        quiet.tcb = reno(Tcb::accepted_early(
+            &cfg,
+            now,
+            &handshake,
+            &text,
+            &mut quiet.rx,
+        ));
         quiet.state = State::SynReceived;
         quiet.send();
         quiet
@@ -274,7 +300,7 @@ impl Harness {
             rtt: Some(Duration::from_millis(100)),
             ecn,
         };
-        let tcb = Tcb::accepted(&cfg, now, &handshake);
+        let tcb = reno(Tcb::accepted(&cfg, now, &handshake));
         let room = Room { mss: 1460, gso: 0 };
         let (tx, log) = (Tx::default(), String::new());
         Self {
@@ -389,6 +415,20 @@ impl Harness {
                 }
                 self.effects(effects);
             }
+            "recovery" => {
+                let info = self.tcb.info(&self.cfg, self.now, &self.rx, &self.tx);
+                let _ = writeln!(
+                    self.log,
+                    "         -- {} cwnd {} ssthresh {} pipe {}: sacked {} lost {} retrans {}",
+                    info.ca_state.as_str(),
+                    info.cwnd_octets,
+                    info.ssthresh_octets.unwrap_or(0x7fff_ffff),
+                    info.in_flight_octets,
+                    info.sacked,
+                    info.lost,
+                    info.retrans,
+                );
+            }
             "info" => {
                 let info = self.tcb.info(&self.cfg, self.now, &self.rx, &self.tx);
                 let _ = writeln!(
@@ -411,6 +451,7 @@ impl Harness {
         let number = |n: usize| words[n].parse::<u16>().expect("a number");
         match words[0] {
             "nodelay" => options.nodelay = true,
+            "congestion" => options.congestion = words[1].parse().ok(),
             "cork" => options.cork = true,
             "uncork" => options.cork = false,
             "quickack" => options.quickack = true,
