@@ -346,7 +346,7 @@ fn run(h: &mut Harness, events: &[Event]) {
                 let kind = match kind {
                     0 => crate::net::ErrorKind::HostUnreachable,
                     1 => crate::net::ErrorKind::PortUnreachable,
-                    2 => crate::net::ErrorKind::PacketTooBig(0),
+                    2 => crate::net::ErrorKind::PacketTooBig(*seq as u16 % 2000),
                     _ => crate::net::ErrorKind::TtlExceeded,
                 };
                 let quoted = SeqNum(h.tcb.snd_una.0.wrapping_add(*seq as u32));
@@ -369,13 +369,29 @@ proptest! {
     #[test]
     fn anything_may_come(
         events in prop::collection::vec(event(), 1..60),
-        open in any::<bool>(),
+        role in 0u8..4,
         timestamps in any::<bool>(),
         sack in any::<bool>(),
+        probed in any::<bool>(),
         buffer in prop_oneof![Just(1usize), Just(3000), Just(540_000)],
     ) {
-        let config = Config { timestamps, sack, receive_buffer: buffer, ..Config::default() };
-        let mut h = if open { Harness::connect(config) } else { Harness::accepted(config, 1000) };
+        let config = Config {
+            timestamps,
+            sack,
+            receive_buffer: buffer,
+            mtu_probing: if probed { MtuProbing::Always } else { MtuProbing::BlackHole },
+            mtu_delay: probed,
+            user_timeout_option: probed,
+            ..Config::default()
+        };
+        let offer = SynOffer { option: Some(crate::wire::FastOpen::REQUEST), mss: 1460 };
+        let offer = SynOffer { option: offer.option.filter(|_| !probed), ..offer };
+        let mut h = match role {
+            0 => Harness::connect(config),
+            1 => Harness::accepted(config, 1000),
+            2 => Harness::connect_early(config, 1000, offer),
+            _ => Harness::accepted_early(config, 1000, 500),
+        };
         run(&mut h, &events);
     }
 }

@@ -5,10 +5,11 @@ extern crate std;
 
 use core::time::Duration;
 use proptest::prelude::*;
+use std::vec;
 use std::vec::Vec;
 
 use super::harness::{Rx, Tx};
-use crate::socket::RecvBuf;
+use crate::socket::{RecvBuf, SendBuf};
 use crate::tcp::congestion::Any;
 use crate::tcp::*;
 use crate::wire::{OptionBytes, TcpFlags, TcpOptions};
@@ -25,7 +26,12 @@ struct Pipe {
     mark: u32,
     /// Deliver trains whole, as receive offload does.
     merge: bool,
+    /// Swallow segments above [`NARROW`] octets; both sides search for what passes.
+    narrow: bool,
 }
+
+/// Octets of options and text of the largest segment that a narrow pipe carries.
+const NARROW: usize = 1100;
 
 /// How one side behaves.
 #[derive(Debug, Clone)]
@@ -38,6 +44,8 @@ struct Side {
     sack: bool,
     scaling: bool,
     no_delay: bool,
+    /// The first text goes with the SYN (RFC 7413).
+    early: bool,
     congestion: Algorithm,
     ecn: Ecn,
     iss: u32,
@@ -95,12 +103,17 @@ struct World {
 }
 
 impl End {
-    fn new(side: &Side, now: Instant) -> Self {
+    fn new(side: &Side, now: Instant, narrow: bool) -> Self {
         let cfg = Config {
             timestamps: side.timestamps,
             sack: side.sack,
             window_scaling: side.scaling,
             ecn: side.ecn,
+            mtu_probing: if narrow {
+                MtuProbing::Always
+            } else {
+                MtuProbing::Off
+            },
             ..Config::default()
         };
         let rx = Rx::new(side.buffer);
@@ -112,6 +125,9 @@ impl End {
             ..Options::default()
         };
         tcb.set_options(&cfg, now, options);
+        if side.early && side.write > 0 {
+            tcb.early.set(Early::WANTED);
+        }
         let (side, tx) = (
             side.clone(),
             Tx {
@@ -171,7 +187,8 @@ impl World {
             };
             let copies = 1 + usize::from(self.rng.chance(self.pipe.twice));
             for _ in 0..copies {
-                if self.rng.chance(self.pipe.loss) {
+                let large = piece.len() + plan.options.len() > NARROW;
+                if self.rng.chance(self.pipe.loss) || self.pipe.narrow && large {
                     continue;
                 }
                 let mut delay = self.pipe.delay_ms * 1000;
@@ -251,12 +268,20 @@ impl World {
                 mss: end.side.mss,
                 gso: end.side.gso,
             };
-            let Some(plan) = end
+            let Some(mut plan) = end
                 .tcb
                 .next_segment(&end.cfg, self.now, &end.rx, &end.tx, room)
             else {
                 return;
             };
+            if plan.flags.syn() && end.tcb.wants_early() {
+                let offer = SynOffer {
+                    option: None,
+                    mss: 1460,
+                };
+                let queued = end.tx.queued();
+                plan = end.tcb.offer_early(&end.cfg, plan, &offer, queued, room);
+            }
             self.launch(who, &plan);
             let end = &mut self.ends[who];
             end.tcb.on_sent(&end.cfg, self.now, &plan);
@@ -328,9 +353,9 @@ fn side() -> impl Strategy<Value = Side> {
         prop::sample::select(&Algorithm::ALL),
         prop::sample::select(&Ecn::ALL),
     );
-    let rest = (control, any::<u32>());
+    let rest = (control, any::<u32>(), any::<bool>());
     (sizes, paths, flags, rest, 200usize..30_000).prop_map(
-        |((write, buffer), (mss, gso), flags, ((congestion, ecn), iss), read)| Side {
+        |((write, buffer), (mss, gso), flags, ((congestion, ecn), iss, early), read)| Side {
             write,
             buffer,
             mss,
@@ -339,6 +364,7 @@ fn side() -> impl Strategy<Value = Side> {
             sack: flags.1,
             scaling: flags.2,
             no_delay: flags.3,
+            early,
             congestion,
             ecn,
             iss,
@@ -349,16 +375,19 @@ fn side() -> impl Strategy<Value = Side> {
 
 fn pipe() -> impl Strategy<Value = Pipe> {
     let rates = (0u32..150, 0u32..100, 0u32..200, 0u32..300);
-    (rates, 0u64..60, any::<bool>()).prop_map(|((loss, twice, reorder, mark), delay_ms, merge)| {
-        Pipe {
+    // Whole trains fit no narrow pipe.
+    let kind = prop::sample::select(vec![(true, false), (false, false), (false, true)]);
+    (rates, 0u64..60, kind).prop_map(
+        |((loss, twice, reorder, mark), delay_ms, (merge, narrow))| Pipe {
             loss,
             twice,
             reorder,
             delay_ms,
             mark,
             merge,
-        }
-    })
+            narrow,
+        },
+    )
 }
 
 proptest! {
@@ -369,7 +398,7 @@ proptest! {
     #[test]
     fn delivers_exactly_the_octets(a in side(), b in side(), pipe in pipe(), seed in any::<u64>()) {
         let now = Instant::from_secs(1);
-        let ends = [End::new(&a, now), End::new(&b, now)];
+        let ends = [&a, &b].map(|side| End::new(side, now, pipe.narrow));
         let mut world = World { now, ends, wire: Vec::new(), pipe, rng: Rng(seed), packets: 0 };
         let done = world.run();
         let report = std::format!("{:?} {:?} {:?}", world.now, world.ends[0].tcb, world.ends[1].tcb);
