@@ -14,13 +14,18 @@ fn read(path: &str) -> String {
 fn rows(page: &str) -> Vec<Vec<String>> {
     let cells = |line: &str| {
         let inner = line.trim_matches('|');
-        inner.split('|').map(|cell| cell.trim().to_owned()).collect()
+        inner
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect()
     };
     let lines: Vec<&str> = page.lines().collect();
     let is_row = |line: &str| line.starts_with('|') && !line.starts_with("| ---");
     let mut rows = Vec::new();
     for (n, line) in lines.iter().enumerate() {
-        let title = lines.get(n + 1).is_some_and(|next| next.starts_with("| ---"));
+        let title = lines
+            .get(n + 1)
+            .is_some_and(|next| next.starts_with("| ---"));
         if is_row(line) && !title {
             rows.push(cells(line));
         }
@@ -32,7 +37,9 @@ fn rows(page: &str) -> Vec<Vec<String>> {
 fn tests(cell: &str) -> Vec<(String, String)> {
     let quoted = cell.split('`').skip(1).step_by(2);
     let named = quoted.filter_map(|text| text.split_once(": "));
-    named.map(|(file, name)| (file.into(), name.into())).collect()
+    named
+        .map(|(file, name)| (file.into(), name.into()))
+        .collect()
 }
 
 /// Is there such a test?
@@ -77,7 +84,9 @@ fn rfc9293() {
     for cells in &rows {
         let must = cells[1] == "must" || cells[1] == "must not";
         let none = tests(&cells[4]).is_empty();
-        let said = ["as above", "no:"].iter().any(|no| cells[3].starts_with(no));
+        let said = ["as above", "no:"]
+            .iter()
+            .any(|no| cells[3].starts_with(no));
         assert!(!(must && none) || said, "{} has no test", cells[0]);
     }
 }

@@ -178,12 +178,15 @@ impl<C: Congestion> Tcb<C> {
         // Small segments are lost for other reasons.
         let searched = self.path().is_some_and(Pmtu::searches);
         let low = self.path().map_or(0, |path| path.low);
-        let next = if searched {
-            (low / 2).min(cfg.mtu_base).max(cfg.mtu_floor).max(48)
-        } else {
-            cfg.mtu_base.max(cfg.mtu_floor)
-        };
-        if next >= self.size() || self.in_flight() <= u32::from(next) {
+        let down = |from: u16| (from / 2).min(cfg.mtu_base).max(cfg.mtu_floor).max(48);
+        let base = cfg.mtu_base.max(cfg.mtu_floor);
+        let mut next = if searched { down(low) } else { base };
+        let vanishes = self.in_flight().min(u32::from(self.size()));
+        if !searched && vanishes <= u32::from(base) {
+            // What vanishes is no larger than what is expected to arrive everywhere.
+            next = down(base);
+        }
+        if u32::from(next) >= vanishes {
             return;
         }
         if !searched {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use netstrata::phy::FaultConfig;
-use netstrata::tcp::{Config, Cookies, Limits};
+use netstrata::tcp::{Config, Cookies, Ecn, Limits, MtuProbing};
 
 use super::draw::{Draws, pick, skewed};
 
@@ -36,8 +36,11 @@ pub struct Case {
     pub blackouts: bool,
     /// Forged ICMP errors and segments come.
     pub noise: bool,
-    /// A router in the middle may carry less than the links.
+    /// A router in the middle may carry less than the links, and say so, or not.
     pub narrow: bool,
+    pub black_hole: bool,
+    /// Connections begin with text where they may.
+    pub fast_open: bool,
     /// In the end the path becomes perfect; otherwise it stays as bad as it was.
     pub healed: bool,
 }
@@ -57,6 +60,7 @@ fn fault(draws: Draws, side: &str) -> FaultConfig {
             0
         }
     };
+    fault = fault.with_mark(part(&mut draws.of(&format!("marks {side}")), 20, 300_000));
     fault = fault.with_loss(part(&mut seed, 60, 300_000));
     fault = fault.with_reorder(part(&mut seed, 40, 300_000));
     fault = fault.with_duplicate(part(&mut seed, 30, 200_000));
@@ -106,6 +110,22 @@ fn config(draws: Draws, side: &str) -> Config {
             &format!("send buffer {side}"),
             &[262_144, 262_144, 4096, 16_384],
         ),
+        ecn: draws.pick(
+            &format!("ecn {side}"),
+            &[Ecn::Answer, Ecn::Off, Ecn::Offer, Ecn::Accurate],
+        ),
+        fastopen_client: draws.chance("fast open", 30),
+        fastopen_server: draws.chance("fast open", 30),
+        fastopen_client_no_cookie: on("no cookie sent", 10),
+        fastopen_server_no_cookie: on("no cookie wanted", 10),
+        mtu_probing: draws.pick(
+            &format!("probing {side}"),
+            &[MtuProbing::BlackHole, MtuProbing::Always],
+        ),
+        frto: on("frto", 80),
+        pacing: on("pacing", 20),
+        slow_start_after_idle: on("idle restart", 30),
+        user_timeout_option: draws.chance("user timeouts told", 10),
         tail_probes: on("probes", 80),
         require_timestamps: on("require", 90),
         dup_threshold: pick(&mut seed, &[3, 3, 3, 1, 8]),
@@ -196,6 +216,7 @@ impl Case {
         let most = draws.pick("segments", &[3, 30, 100, 400]) * piece;
         let blackouts = draws.chance("blackouts", 30);
         let healed = draws.chance("healed", 50);
+        let probes = !draws.chance("plain", 20);
         let mut configs = [config(draws, "east"), config(draws, "west")];
         for (config, (rx, _)) in configs.iter_mut().zip(buffers) {
             // A window of one unit of its scale must fit into the buffer.
@@ -220,6 +241,8 @@ impl Case {
             blackouts,
             noise: draws.chance("noise", 30),
             narrow: draws.chance("narrow", 20) && mtu > 700,
+            black_hole: probes && draws.chance("black hole", 50),
+            fast_open: draws.chance("fast open", 30),
             healed,
         }
     }
@@ -235,7 +258,9 @@ impl Case {
         let few = self.configs.iter().any(|c| c.retries < 10);
         let short = self.faults.iter().any(|f| f.queue < 10 && f.rate > 0);
         let slow = self.faults.iter().any(|f| f.rate == 100_000);
+        let told = self.configs.iter().any(|c| c.user_timeout_option);
         self.blackouts
+            || told
             || self.loss() > 150_000
             || (few || !established) && (self.loss() > 10_000 || short || slow)
     }

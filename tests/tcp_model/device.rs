@@ -72,6 +72,9 @@ impl<T: TxToken> TxToken for Sent<T> {
                 Ok(())
             });
         }
+        if watch.black_hole {
+            return Ok(());
+        }
         let mtu = watch.path_mtu as u16;
         let kind = Icmpv4::Unreachable(Unreachable::FragmentationNeeded { mtu });
         let error = error(kind, &frame);

@@ -24,6 +24,9 @@ pub const CONTROLS: [Option<Algorithm>; 5] = [
     Some(Algorithm::Bbr),
 ];
 
+/// The port of somebody who is not there.
+pub const STRANGER: u16 = 3;
+
 /// Pauses, microseconds.
 const PAUSES: [u64; 12] = [
     0,
@@ -348,7 +351,7 @@ where
             .map(|e| e.ports)
             .collect();
         let known = of.get(self.rng.below(of.len().max(1))).copied();
-        let (own, mut peer) = known.unwrap_or((80, 3));
+        let (own, mut peer) = known.unwrap_or((80, STRANGER));
         let flags = [
             TcpFlags::RST,
             TcpFlags::ACK,
@@ -361,7 +364,7 @@ where
         let flags = pick(&mut self.rng, &flags);
         if flags.syn() {
             // One that begins a connection in somebody's name is another story.
-            peer = 3;
+            peer = STRANGER;
         }
         let header = Tcp {
             src: peer,

@@ -26,8 +26,9 @@ pub fn octet(ports: (u16, u16), n: u64) -> u8 {
 /// What one side of a connection sent, and what of it arrived.
 #[derive(Debug, Default)]
 struct Way {
-    /// Initial sequence numbers and SYNs it offered; one of them was taken.
-    syns: Vec<(u32, TcpOptions)>,
+    /// Initial sequence numbers and SYNs it offered, and past what it sent with them; one of them
+    /// was taken.
+    syns: Vec<(u32, TcpOptions, u64)>,
     /// The one that was taken.
     isn: Option<u32>,
     syn: Option<TcpOptions>,
@@ -74,6 +75,8 @@ pub struct Watch {
     pub forged: [VecDeque<Vec<u8>>; 2],
     /// Octets of a packet that the path carries.
     pub path_mtu: usize,
+    /// It does not say so when a packet is larger.
+    pub black_hole: bool,
     /// The last segments of each host, for forged errors to quote.
     pub recent: [VecDeque<Vec<u8>>; 2],
     /// Print everything.
@@ -107,6 +110,13 @@ fn parse(packet: &[u8], check: bool) -> Option<Seen<'_>> {
 impl Way {
     fn rel(&self, seq: u32) -> u64 {
         u64::from(seq.wrapping_sub(self.isn.unwrap_or(0)))
+    }
+
+    /// The SYN that `seq` follows most closely: text may come before a SYN is acknowledged.
+    fn syn_before(&mut self, seq: u32) -> Option<&mut (u32, TcpOptions, u64)> {
+        let beyond = |isn: u32| seq.wrapping_sub(isn);
+        let nearest = self.syns.iter_mut().min_by_key(|(isn, ..)| beyond(*isn));
+        nearest.filter(|(isn, ..)| beyond(*isn) < 0x10_0000)
     }
 }
 
@@ -303,7 +313,7 @@ impl Flow {
         let known = self.ways[by]
             .syns
             .iter()
-            .any(|(isn, _)| *isn == seen.tcp.seq);
+            .any(|(isn, ..)| *isn == seen.tcp.seq);
         if known {
             return;
         }
@@ -315,7 +325,7 @@ impl Flow {
             self.odd = true;
             return;
         }
-        self.ways[by].syns.push((seen.tcp.seq, seen.options));
+        self.ways[by].syns.push((seen.tcp.seq, seen.options, 1));
     }
 
     /// The first acknowledgment tells which SYN of the peer was taken.
@@ -324,13 +334,10 @@ impl Flow {
         if peer.isn.is_some() {
             return;
         }
-        let beyond = |isn: u32| seen.tcp.ack.wrapping_sub(isn).wrapping_sub(1);
-        let taken = peer.syns.iter().min_by_key(|(isn, _)| beyond(*isn));
-        let taken = taken.filter(|(isn, _)| beyond(*isn) < 0x10_0000);
-        if let Some((isn, options)) = taken.copied() {
+        if let Some((isn, options, next)) = peer.syn_before(seen.tcp.ack.wrapping_sub(1)).copied() {
             peer.isn = Some(isn);
             peer.syn = Some(options);
-            peer.next = peer.next.max(1);
+            peer.next = peer.next.max(next);
             // The SYN of the other side, acknowledged, arrived.
             peer.arrived.insert(0, 1);
         }
@@ -361,12 +368,17 @@ impl Flow {
         let scale = shift(&self.ways, by);
         let [a, b] = &mut self.ways;
         let (own, peer) = if by == 0 { (a, b) } else { (b, a) };
+        let ports = (tcp.src, tcp.dst);
         let (Some(_), Some(_)) = (own.isn, peer.isn) else {
-            // A SYN, or an answer to what no connection of now sent.
+            // A SYN, text beside one, or an answer to what no connection of now sent.
+            let count = u64::from(tcp.flags.syn()) + text.len() as u64;
+            if let Some((isn, _, next)) = own.syn_before(tcp.seq) {
+                let past = u64::from(tcp.seq.wrapping_sub(*isn)) + count;
+                *next = (*next).max(past + u64::from(tcp.flags.fin()));
+            }
             return;
         };
-        let ports = (tcp.src, tcp.dst);
-        if !own.syns.iter().any(|(isn, _)| Some(*isn) == own.isn) {
+        if !own.syns.iter().any(|(isn, ..)| Some(*isn) == own.isn) {
             return;
         }
 
@@ -487,15 +499,11 @@ impl Flow {
         let scale = shift(&self.ways, by);
         let [a, b] = &mut self.ways;
         let (own, peer) = if by == 0 { (a, b) } else { (b, a) };
-        let isn = if tcp.flags.syn() {
-            tcp.seq
-        } else {
-            own.isn.unwrap_or(0)
-        };
-        let seq = u64::from(tcp.seq.wrapping_sub(isn));
+        let isn = own.isn.or_else(|| Some(own.syn_before(tcp.seq)?.0));
+        let seq = u64::from(tcp.seq.wrapping_sub(isn.unwrap_or(0)));
         let syn = u64::from(tcp.flags.syn());
         let past = seq + syn + text.len() as u64 + u64::from(tcp.flags.fin());
-        if tcp.flags.syn() || own.isn.is_some() {
+        if isn.is_some() {
             own.arrived.insert(seq, past);
         }
         if let Some((value, _)) = options.timestamps {

@@ -106,6 +106,7 @@ where
 {
     pub fn new(case: Case, watch: Rc<RefCell<Watch>>) -> Self {
         watch.borrow_mut().path_mtu = case.mtu;
+        watch.borrow_mut().black_hole = case.black_hole;
         let trace = watch.borrow().trace;
         let (east, west) = cable(&case);
         let moved = Arc::new(AtomicU64::new(0));
@@ -174,6 +175,9 @@ where
         let mut socket = self.socket(side).0;
         let local = SocketAddr::new(HOSTS[side], port);
         socket.bind(local).expect("a closed socket");
+        if self.case.fast_open {
+            socket.set_fastopen(8);
+        }
         socket.listen(backlog).expect("a bound socket");
         self.tell(|| format!("host {side} listens on {port} for {backlog}"));
         let Ok(h) = self.host(side).open(socket) else {
@@ -219,6 +223,7 @@ where
             socket.bind(local).expect("a closed socket");
         }
         let peer = SocketAddr::new(HOSTS[1 - side], port);
+        socket.set_fastopen_connect(self.case.fast_open && self.rng.below(2) == 0);
         socket.connect(peer).expect("an address of a host");
         self.tell(|| format!("host {side} connects from {own} to {port}"));
         let Ok(h) = self.host(side).open(socket) else {
@@ -305,19 +310,27 @@ where
         let from = peer.expect("a peer").port();
         assert_eq!(local.map(|at| at.port()), Some(port));
         self.spares.retain(|spare| *spare != (side, h));
+        if from == super::steps::STRANGER {
+            // A forged SYN whose text needs no cookie.
+            self.host(side).close(h).expect("an open socket");
+            return;
+        }
         let budget = skewed(&mut self.rng, self.case.budget + 1) as u64;
         let mut end = End::new(h, side, (port, from), budget);
         end.most = self.most(side);
         end.state = state;
-        end.stood = true;
+        // By Fast Open it may be accepted before the handshake is over.
+        end.stood = state.is_synchronized();
         end.accepted = true;
         end.finishing = self.finishing;
         end.eager = self.finishing || self.rng.below(3) > 0;
         end.moved_at = self.pair.now;
-        let client = self
-            .ends
-            .iter()
-            .rposition(|other| other.stood && other.side != side && other.ports == (from, port));
+        // By Fast Open, text is accepted before its sender knows.
+        let there = |other: &End<K>| {
+            let waits = other.state == State::SynSent && other.error.is_none();
+            (other.stood || waits) && other.side != side && other.ports == (from, port)
+        };
+        let client = self.ends.iter().rposition(there);
         // A late segment of a connection that is over may pass for a cookie that comes back.
         let client = client.filter(|n| self.ends[*n].peer.is_none());
         end.peer = client;
