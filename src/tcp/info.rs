@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::config::Config;
 use super::congestion::Congestion;
+use super::fastopen::EarlyFailure;
 use super::recovery::CaState;
 use super::segment::timestamp;
 use super::tcb::{State, Tcb};
@@ -38,6 +39,8 @@ pub struct TcpInfo {
     pub rcv_wscale: u8,
     /// Was the application what limited the last delivery rate?
     pub delivery_rate_app_limited: bool,
+    /// Why text of ours was not taken with the SYN (RFC 7413).
+    pub fastopen_client_fail: EarlyFailure,
     /// Retransmission timeout now, with its back-off.
     pub rto: Duration,
     /// Delay of the next delayed acknowledgment; zero before any text came.
@@ -218,6 +221,7 @@ impl<C: Congestion> Tcb<C> {
             snd_wscale: self.snd_scale,
             rcv_wscale: self.rcv_scale,
             delivery_rate_app_limited: out.rate_app_limited,
+            fastopen_client_fail: self.early_failure(),
             rto: self.rtt.rto(cfg),
             ato: Duration::from_millis(self.ack.delay_ms.into()),
             snd_mss: self.mss,
