@@ -14,7 +14,7 @@
 //! | --- | --- | --- |
 //! | `socket`, `setters`, `stream`, `accept` | shell | what applications touch: connections and listeners |
 //! | `demux` | shell | the way up: whose segment is it, and what follows |
-//! | `passive` | shell | handshakes that peers begin |
+//! | `passive`, `admission` | shell | handshakes that peers begin, and what they become |
 //! | `active` | shell | connections we begin: source address, port, first sequence number |
 //! | `egress` | shell | the way down: turns, plans to packets |
 //! | `fastopen` | both | text in SYNs (RFC 7413) |
@@ -33,6 +33,7 @@ mod accept;
 pub mod ack;
 pub mod acks;
 mod active;
+mod admission;
 pub mod autotune;
 mod buffers;
 mod chrono;

@@ -12,6 +12,7 @@ mod info;
 mod loss;
 mod model;
 mod nagle;
+mod notation;
 mod open;
 mod pacing;
 mod pair;
