@@ -35,6 +35,9 @@ const COARSE: u32 = 2_000;
 pub(super) struct Measure {
     /// The receiver's round-trip time, microseconds; 0 before any sample.
     rtt: u32,
+    /// The shortest one since `since`.
+    next: u32,
+    since: u32,
     /// Where the window ended when this was noted, and when that was.
     window_end: SeqNum,
     window_at: u32,
@@ -53,34 +56,32 @@ const fn clock(now: Instant) -> u32 {
 }
 
 impl Measure {
-    /// A window's worth was received since the last one was: in no less than a round trip,
-    /// where its sender waits for the window; and always in less if not.
-    fn window_passed(&mut self, now: Instant, rcv_nxt: SeqNum, wnd: u32, least: u32, coarse: bool) {
-        if rcv_nxt.lt(self.window_end) {
-            return;
+    /// A round trip took about so many microseconds, and `least` at least. The shortest one of
+    /// the last `window` counts: what waits in queues on the way needs no room here, and would
+    /// grow with it.
+    fn sample(&mut self, now: Instant, about: u32, least: u32, window: u32) {
+        let about = about.max(least).max(1);
+        self.next = self.next.min(about);
+        if self.rtt == 0 || about < self.rtt {
+            self.rtt = about;
         }
-        let took = clock(now).wrapping_sub(self.window_at).max(1);
-        // Timestamps tell a round trip better where it is long, for a burst takes less.
-        let fine = !coarse || self.rtt <= COARSE;
-        if self.rtt == 0 || fine && took < self.rtt {
-            self.rtt = took.max(least);
+        if clock(now).wrapping_sub(self.since) >= window {
+            self.rtt = self.next;
+            self.next = u32::MAX;
+            self.since = clock(now);
         }
-        self.window_end = rcv_nxt + wnd;
-        self.window_at = clock(now);
     }
 
-    /// The peer echoed a timestamp of `ticks` milliseconds ago, with text: the round trip was
-    /// between a tick less and a tick more. A shorter one counts at once; a longer one may be
-    /// the peer's pause, and counts by an eighth.
-    fn echoed(&mut self, ticks: u32, least: u32) {
-        let ticks = ticks.min(60_000);
-        let low = ticks.saturating_sub(1).saturating_mul(1000);
-        let about = ticks.max(1).saturating_mul(1000);
-        if self.rtt == 0 || about < self.rtt {
-            self.rtt = about.max(least);
-        } else if low > self.rtt {
-            self.rtt = self.rtt.saturating_add((low - self.rtt).div_ceil(8));
+    /// The time it took since a window's worth was last received, if that is over: no less than
+    /// a round trip, where its sender waits for the window.
+    fn window_passed(&mut self, now: Instant, rcv_nxt: SeqNum, wnd: u32) -> Option<u32> {
+        if rcv_nxt.lt(self.window_end) {
+            return None;
         }
+        let took = clock(now).wrapping_sub(self.window_at).max(1);
+        self.window_end = rcv_nxt + wnd;
+        self.window_at = clock(now);
+        Some(took)
     }
 }
 
@@ -111,27 +112,34 @@ impl<C: Congestion> Tcb<C> {
             self.rcv_ssthresh = self.rcv_ssthresh.saturating_add(step).min(room);
         }
         if self.tuning.get().is_some() {
-            self.measure_receive(now, full, echo);
+            self.measure_receive(cfg, now, full, echo);
         } else if full && !self.options.receive_fixed && cfg.receive_autotuning {
             self.start_measuring(now, rx);
         }
     }
 
     /// A segment came while round trips are measured.
-    fn measure_receive(&mut self, now: Instant, full: bool, echo: Option<u32>) {
+    fn measure_receive(&mut self, cfg: &Config, now: Instant, full: bool, echo: Option<u32>) {
+        let window = u32::try_from(cfg.receive_rtt_window.as_micros()).unwrap_or(u32::MAX);
         let (wnd, least) = (self.rcv_wnd(), self.least_rtt());
         let (rcv_nxt, stamps) = (self.rcv_nxt, self.timestamps);
         let ours = super::timestamp(now, self.ts_offset);
         let Some(measure) = self.tuning.get_mut() else {
             return;
         };
-        measure.window_passed(now, rcv_nxt, wnd, least, stamps);
+        if let Some(took) = measure.window_passed(now, rcv_nxt, wnd) {
+            // Timestamps tell a round trip better where they can, for a burst takes less.
+            if !stamps || measure.rtt <= COARSE {
+                measure.sample(now, took, least, window);
+            }
+        }
         if let Some(echo) = echo.filter(|echo| full && *echo != measure.echo) {
             let ticks = ours.wrapping_sub(echo);
             // A clock that runs ahead of ours is no echo of it.
             if ticks < 0x8000_0000 {
                 measure.echo = echo;
-                measure.echoed(ticks, least);
+                let about = ticks.clamp(1, 60_000).saturating_mul(1000);
+                measure.sample(now, about, least, window);
             }
         }
     }
@@ -145,6 +153,8 @@ impl<C: Congestion> Tcb<C> {
         let rtt = self.rtt.smoothed().unwrap_or_default().as_micros();
         *self.tuning.make() = Measure {
             rtt: u32::try_from(rtt).unwrap_or(u32::MAX),
+            next: u32::MAX,
+            since: clock(now),
             window_end: self.rcv_nxt + self.rcv_wnd(),
             window_at: clock(now),
             echo: 0,

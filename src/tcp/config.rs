@@ -45,6 +45,8 @@ pub struct Config {
     pub receive_autotuning: bool,
     /// Full segments that a receive buffer grows by beyond twice that; 16.
     pub receive_slack: u8,
+    /// The receiver's round-trip time is the shortest one within this; at most an hour; 10 s.
+    pub receive_rtt_window: Duration,
     /// Congestion windows that a send buffer grows to; 2.
     pub send_windows: u8,
     /// Least octets of text that a full segment of a peer is held to have; 88.
@@ -225,6 +227,7 @@ impl Default for Config {
             send_buffer_max: 4_194_304,
             receive_autotuning: true,
             receive_slack: 16,
+            receive_rtt_window: Duration::from_secs(10),
             send_windows: 2,
             rcv_mss_min: 88,
             require_timestamps: true,
