@@ -62,6 +62,8 @@ struct World {
     resets: usize,
     /// Octets the application has read.
     read: usize,
+    /// It accepts connections.
+    accepts: bool,
 }
 
 /// Peers share 200 addresses.
@@ -76,10 +78,14 @@ fn number(ip: &[u8], port: u16) -> usize {
 
 impl World {
     fn new(answer: usize) -> Self {
+        Self::with(answer, MEMORY)
+    }
+
+    fn with(answer: usize, memory: MemoryLimits) -> Self {
         let (end, wire) = Cable::new(1500);
         let net = Ipv4::default().with(0, US, 8);
         let limits = Limits {
-            memory: MEMORY,
+            memory,
             ..Limits::default()
         };
         let tcp = Tcp::new().with_limits(limits);
@@ -97,6 +103,7 @@ impl World {
             most: 0,
             resets: 0,
             read: 0,
+            accepts: true,
         }
     }
 
@@ -139,7 +146,9 @@ impl World {
             }
             self.serve(h);
         }
-        while let Some(h) = self.host.socket(self.listener).accept() {
+        while self.accepts
+            && let Some(h) = self.host.socket(self.listener).accept()
+        {
             self.open.push(h);
         }
         self.host.poll(self.now);
@@ -365,4 +374,42 @@ fn no_connection_begins_at_the_ceiling() {
     world.send(2, TcpFlags::SYN, 65_535, 0, &[]);
     world.turn();
     assert_ne!(world.peers[2].ours, 0, "not answered");
+}
+
+/// Connections that nobody accepts hold no more than their listener may: no window of theirs
+/// opens, and above the bound no handshake ends.
+#[test]
+fn a_listener_that_nobody_serves() {
+    let bound = MIB;
+    let memory = MemoryLimits {
+        listener: bound,
+        ..MEMORY
+    };
+    let mut world = World::with(0, memory);
+    world.accepts = false;
+    let mut held = 0;
+    for peer in 0..200 {
+        world.peers.push(Peer::default());
+        world.send(peer, TcpFlags::SYN, 65_535, 0, &[]);
+        world.turn();
+        if world.peers[peer].ours == 0 {
+            continue;
+        }
+        held += 1;
+        for at in 0..40 {
+            world.send(peer, TcpFlags::ACK, 65_535, at * 1400, &[7; 1400]);
+        }
+        world.turn();
+    }
+    assert!(held < 30, "{held} connections");
+    // What came of one batch is counted when it came.
+    assert!(world.most <= bound + 65_536, "{}", world.most);
+    // They are served at last, and others are let in.
+    world.accepts = true;
+    world.turn();
+    world.turn();
+    world.peers.push(Peer::default());
+    world.send(200, TcpFlags::SYN, 65_535, 0, &[]);
+    world.turn();
+    assert_ne!(world.peers[200].ours, 0);
 }

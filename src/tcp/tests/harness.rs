@@ -17,7 +17,15 @@
 //! congestion NAME                       `reno` unless this says otherwise
 //! nodelay | cork | uncork | quickack | keepalive IDLE INTERVAL COUNT | usertimeout 3s
 //! mss 1400 | gso 65000                  the path's segment size, the train wanted
+<<<<<<< HEAD
 //! icmp host|net|port|big SEQ [SIZE]     an ICMP error quoting that sequence number of ours
+=======
+//! capacity 3000 | clamp 4000            size of the receive buffer as chosen, widest window
+//! level free|waiting|pressure|full      how much memory the stack has left
+//! prune 4000                            octets out of order farther than that are forgotten
+//! buffers                               prints the state of windows and the receive buffer
+//! icmp host|net|port|big SEQ            an ICMP error quoting that sequence number of ours
+>>>>>>> 7a31bee (Script what opens windows, times acknowledgments and lets buffers grow)
 //! info                                  prints congestion state
 //! recovery                              prints the state of loss recovery
 //! ```
@@ -316,6 +324,11 @@ impl Harness {
         }
     }
 
+    /// Leaves what was played so far out of transcripts.
+    pub fn forget(&mut self) {
+        self.log.clear();
+    }
+
     /// Plays a script and gives the whole transcript so far.
     pub fn play(&mut self, script: &str) -> String {
         for line in script
@@ -441,6 +454,34 @@ impl Harness {
                     info.rto,
                 );
             }
+            "capacity" => {
+                self.rx.set_capacity(number(1).expect("octets") as usize);
+                self.option(&words);
+                self.tcb.on_read(&self.cfg, self.now, &mut self.rx);
+            }
+            "level" => self.tcb.set_level(match words[1] {
+                "free" => Level::Free,
+                "waiting" => Level::Waiting,
+                "pressure" => Level::Pressure,
+                _ => Level::Full,
+            }),
+            "prune" => {
+                let keep = number(1).expect("octets") as u32;
+                let pruned = self.tcb.prune(&mut self.rx, keep);
+                let _ = writeln!(self.log, "         -- {pruned} octets pruned");
+            }
+            "buffers" => {
+                let info = self.tcb.info(&self.cfg, self.now, &self.rx, &self.tx);
+                let _ = writeln!(
+                    self.log,
+                    "         -- capacity {} ssthresh {} space {} rtt {:?} mss {}",
+                    self.rx.capacity(),
+                    info.rcv_ssthresh,
+                    info.rcv_space,
+                    info.rcv_rtt.unwrap_or_default(),
+                    info.rcv_mss,
+                );
+            }
             _ => self.option(&words),
         }
         self.send();
@@ -455,6 +496,8 @@ impl Harness {
             "cork" => options.cork = true,
             "uncork" => options.cork = false,
             "quickack" => options.quickack = true,
+            "capacity" => options.receive_fixed = true,
+            "clamp" => options.window_clamp = Some(number(1).into()),
             "lowat" => options.notsent_lowat = Some(number(1).into()),
             "maxrate" => options.max_pacing_rate = words[1].parse().ok(),
             "linger" => options.linger = Some(duration(words[1])),

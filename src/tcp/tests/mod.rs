@@ -1,7 +1,9 @@
 //! The core against scripts: whole exchanges as snapshots, read against the RFCs.
 
 mod accecn;
+mod acks;
 mod attack;
+mod autotune;
 mod close;
 mod ecn;
 mod events;
@@ -17,7 +19,11 @@ mod open;
 mod pacing;
 mod pair;
 mod persist;
+<<<<<<< HEAD
 mod pmtu;
+=======
+mod profile_buffers;
+>>>>>>> 7a31bee (Script what opens windows, times acknowledgments and lets buffers grow)
 mod profile_ecn;
 mod profile_handshake;
 mod profile_sockets;
@@ -29,6 +35,7 @@ mod timestamps;
 mod transfer;
 mod urgent;
 mod uto;
+mod windows;
 
 /// Snapshots of this area are `tests/snapshots/tcp__*.snap`.
 macro_rules! snapshot {
