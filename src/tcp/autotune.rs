@@ -58,9 +58,12 @@ const fn clock(now: Instant) -> u32 {
 impl Measure {
     /// A round trip took about so many microseconds, and `least` at least. The shortest one of
     /// the last `window` counts: what waits in queues on the way needs no room here, and would
-    /// grow with it.
+    /// grow with it. Of what is too short to be told apart the send side knows better.
     fn sample(&mut self, now: Instant, about: u32, least: u32, window: u32) {
-        let about = about.max(least).max(1);
+        let about = match (about, least) {
+            (..=COARSE, 1..) => least,
+            _ => about.max(least).max(1),
+        };
         self.next = self.next.min(about);
         if self.rtt == 0 || about < self.rtt {
             self.rtt = about;
@@ -266,4 +269,39 @@ impl<C: Congestion> Tcb<C> {
 #[inline]
 pub(super) const fn third_free(capacity: usize) -> usize {
     capacity - capacity / 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_round_trip_of_late_counts() {
+        let window = 10_000_000;
+        let mut measure = Measure {
+            next: u32::MAX,
+            ..Measure::default()
+        };
+        let mut at = |ms: u64, about: u32, least: u32| {
+            measure.sample(Instant::from_millis(ms), about, least, window);
+            measure.rtt
+        };
+        // A queue on the way does not count, nor a pause of the peer.
+        assert_eq!(
+            [at(1, 40_000, 0), at(2, 30_000, 0), at(3, 90_000, 0)],
+            [40_000, 30_000, 30_000]
+        );
+        // A longer path does, in the second window at the latest.
+        assert_eq!(
+            [at(9_999, 80_000, 0), at(10_000, 80_000, 0)],
+            [30_000, 30_000]
+        );
+        assert_eq!(
+            [at(15_000, 80_000, 0), at(20_000, 80_000, 0)],
+            [30_000, 80_000]
+        );
+        // Below the clock's grain it is what the send side saw.
+        assert_eq!([at(20_001, 1_000, 50), at(20_002, 1_000, 0)], [50, 50]);
+        assert_eq!(at(20_003, 10, 40_000), 50);
+    }
 }
