@@ -17,15 +17,11 @@
 //! congestion NAME                       `reno` unless this says otherwise
 //! nodelay | cork | uncork | quickack | keepalive IDLE INTERVAL COUNT | usertimeout 3s
 //! mss 1400 | gso 65000                  the path's segment size, the train wanted
-<<<<<<< HEAD
 //! icmp host|net|port|big SEQ [SIZE]     an ICMP error quoting that sequence number of ours
-=======
 //! capacity 3000 | clamp 4000            size of the receive buffer as chosen, widest window
 //! level free|waiting|pressure|full      how much memory the stack has left
 //! prune 4000                            octets out of order farther than that are forgotten
 //! buffers                               prints the state of windows and the receive buffer
-//! icmp host|net|port|big SEQ            an ICMP error quoting that sequence number of ours
->>>>>>> 7a31bee (Script what opens windows, times acknowledgments and lets buffers grow)
 //! info                                  prints congestion state
 //! recovery                              prints the state of loss recovery
 //! ```

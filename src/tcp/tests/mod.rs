@@ -19,11 +19,8 @@ mod open;
 mod pacing;
 mod pair;
 mod persist;
-<<<<<<< HEAD
 mod pmtu;
-=======
 mod profile_buffers;
->>>>>>> 7a31bee (Script what opens windows, times acknowledgments and lets buffers grow)
 mod profile_ecn;
 mod profile_handshake;
 mod profile_sockets;
