@@ -52,7 +52,7 @@ impl<C: Congestion> Tcb<C> {
         {
             self.take_window(segment);
         }
-        if flight == 0 {
+        if flight == 0 && heard.twice.is_none() {
             return;
         }
         let same = advance == 0 && segment.ack == self.snd_una && self.in_flight() > 0;

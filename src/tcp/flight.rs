@@ -112,6 +112,9 @@ pub struct Flight {
     pub(super) dup_octets: u32,
     /// SND.NXT when the state was entered: it ends when this is acknowledged.
     pub(super) recover: SeqNum,
+    /// Where the last recovery ended: duplicates of this are no loss, where nothing but their
+    /// number tells of one (RFC 6582 §3.2 step 1).
+    pub(super) repaired: Option<SeqNum>,
     /// SND.NXT at the tail loss probe (TLP.end_seq).
     pub(super) tail_end: SeqNum,
     pub(super) rack: Rack,
@@ -141,6 +144,7 @@ impl Flight {
             dup_acks: 0,
             dup_octets: 0,
             recover: SeqNum(0),
+            repaired: None,
             tail_end: SeqNum(0),
             rack: Rack::new(),
             prr: Prr::new(),
@@ -282,12 +286,10 @@ impl Flight {
     /// Octets from `seq` to `end` were sent again.
     pub(super) fn sent_again(&mut self, now: Instant, (seq, end): (SeqNum, SeqNum), pipe: u32) {
         let stamp = self.delivery.on_sent(now, end.since(seq), pipe);
+        // Where there is no room to cut, all of the record counts as sent again.
+        self.cut(end);
         let mut n = self.cut(seq);
         while self.records.start_of(n).lt(end) && n < self.records.len() {
-            if self.records.get(n).is_some_and(|record| record.end.gt(end)) {
-                self.make_room(self.limit());
-                self.records.split(n, end, self.limit());
-            }
             if self.records.get(n).is_some_and(|record| !record.is(SACKED)) {
                 self.mark(n, REPEATED | AMBIGUOUS, 0);
                 if let Some(record) = self.records.get_mut(n) {
@@ -644,11 +646,7 @@ impl Lazy {
     /// `delivered` so far.
     #[inline]
     pub(super) fn begin(&mut self, limit: u16, delivered: u32) {
-        #[cfg(feature = "alloc")]
-        let there = self.0.is_some();
-        #[cfg(not(feature = "alloc"))]
-        let there = self.limit > 0;
-        if !there {
+        if self.limit == 0 {
             self.make(limit, delivered);
         }
     }

@@ -68,6 +68,7 @@ impl<C: Congestion> Tcb<C> {
         let lost = match self.flight.state {
             CaState::Recovery => ack.advance > 0 && self.snd_una.lt(self.flight.recover),
             CaState::Loss => false,
+            _ if self.flight.repaired == Some(self.snd_una) => false,
             _ => u32::from(self.flight.dup_acks) >= self.dup_threshold(cfg, ack.more),
         };
         if !lost || self.in_flight() == 0 {

@@ -208,6 +208,7 @@ impl<C: Congestion> Tcb<C> {
             out.rack.recovered();
         }
         out.undo.frto = Frto::Off;
+        out.repaired = Some(out.recover);
         out.dup_acks = 0;
         out.dup_octets = 0;
         out.state = CaState::Open;
