@@ -32,6 +32,8 @@ pub struct Flow {
     pub seq: u32,
     /// What the host sends next.
     pub ack: u32,
+    /// Where what the host sent begins.
+    pub una: u32,
     /// The host's latest timestamp and the one it echoes.
     pub stamps: Option<(u32, u32)>,
 }
@@ -43,6 +45,8 @@ pub struct Peer {
     recent: VecDeque<Vec<u8>>,
     /// Latest connections, at most [`Peer::FLOWS`].
     flows: VecDeque<Flow>,
+    /// The last Fast Open cookie that the host gave.
+    cookie: Option<FastOpen>,
 }
 
 impl Peer {
@@ -70,6 +74,7 @@ impl Peer {
     }
 
     fn follow(&mut self, peer: Ipv4Addr, tcp: &Tcp, options: TcpOptions, text: usize) {
+        self.cookie = options.fast_open.or(self.cookie);
         let at = self
             .flows
             .iter()
@@ -88,7 +93,18 @@ impl Peer {
                 Some(old) if !tcp.flags.ack() => old.seq,
                 _ => tcp.ack,
             },
-            ack,
+            // What was sent again tells less.
+            ack: match old {
+                Some(old) if (old.ack.wrapping_sub(ack) as i32) > 0 => old.ack,
+                _ => ack,
+            },
+            una: match old {
+                Some(old) if !tcp.flags.syn() => {
+                    let sent = ack.wrapping_sub(old.una);
+                    old.una.wrapping_add(sent.saturating_sub(0xffff))
+                }
+                _ => tcp.seq,
+            },
             stamps: options.timestamps.or(old.and_then(|old| old.stamps)),
         });
     }
@@ -198,6 +214,10 @@ impl Peer {
                 let code = Unreachable::from_code(u.int_in_range(0..=15)?, seq);
                 Icmpv4::Unreachable(code.unwrap_or(Unreachable::Host))
             }
+            5 if u.arbitrary()? => {
+                let mtu = *u.choose(&[0, 67, 68, 69, 295, 551, 552, 576, 1006, 1400, seq])?;
+                Icmpv4::Unreachable(Unreachable::FragmentationNeeded { mtu })
+            }
             5 => Icmpv4::TimeExceeded(TimeExceeded::Transit),
             6 => Icmpv4::ParameterProblem {
                 code: u.int_in_range(0..=2)?,
@@ -251,6 +271,7 @@ impl Peer {
                 port: u.int_in_range(1000..=1015)?,
                 seq: u.arbitrary()?,
                 ack: u.arbitrary()?,
+                una: 0,
                 stamps: None,
             },
         };
@@ -266,11 +287,31 @@ impl Peer {
             7..=9 => TcpFlags::PSH | TcpFlags::ACK,
             _ => TcpFlags::ACK,
         };
+        // What keeps a connection going, and near-by what makes it think of losses.
+        let going = !fresh && u.ratio(1, 2)?;
+        let flags = if going { TcpFlags::ACK } else { flags };
+        let marks: u16 = u.arbitrary()?;
+        // ECE, CWR and the bit of accurate ECN.
+        let flags = match marks & 3 {
+            0 => TcpFlags::from_bits(flags.bits() | marks & 0x1c0),
+            _ => flags,
+        };
+        let (seq, ack) = if going {
+            // Some of it, all of it, or none.
+            let sent = flow.ack.wrapping_sub(flow.una);
+            let some = match sent {
+                1..0x10_0000 => flow.una.wrapping_add(u.int_in_range(0..=sent)?),
+                _ => flow.ack,
+            };
+            (flow.seq, *u.choose(&[flow.ack, some, some, flow.una])?)
+        } else {
+            (near(u, flow.seq)?, near(u, flow.ack)?)
+        };
         let tcp = Tcp {
             src: flow.port,
             dst: flow.host_port,
-            seq: near(u, flow.seq)?,
-            ack: near(u, flow.ack)?,
+            seq,
+            ack,
             flags,
             window: match u.int_in_range(0..=3)? {
                 0 => u.int_in_range(0..=3)?,
@@ -282,7 +323,8 @@ impl Peer {
         let options = match u.int_in_range(0..=7)? {
             0 => Vec::new(),
             1 => octets_by_fours(u)?,
-            _ => tcp_options(u, &flow, flags.syn())?
+            _ => self
+                .tcp_options(u, &flow, flags.syn(), going)?
                 .emit()
                 .as_slice()
                 .to_vec(),
@@ -301,29 +343,73 @@ impl Peer {
         }
         Ok(ip_frame(&ip, &[], &segment))
     }
-}
 
-fn tcp_options(u: &mut Unstructured<'_>, flow: &Flow, syn: bool) -> Result<TcpOptions> {
-    let mut options = TcpOptions::NONE;
-    if syn || u.ratio(1, 32)? {
-        options.mss = u.arbitrary()?;
-        options.window_scale = u.arbitrary()?;
-        options.sack_permitted = u.arbitrary()?;
-    }
-    if let Some((theirs, ours)) = flow.stamps {
-        let value = ours.wrapping_add(u.int_in_range::<u32>(0..=2000)?);
-        options.timestamps = Some((near(u, value)?, near(u, theirs)?));
-    } else if syn {
-        options.timestamps = u.arbitrary()?;
-    }
-    if u.ratio(1, 4)? {
-        for _ in 0..u.int_in_range(0..=3)? {
-            let left = near(u, flow.ack)?;
-            let right = near(u, left)?;
-            options.sack.push(left, right);
+    fn tcp_options(
+        &self,
+        u: &mut Unstructured<'_>,
+        flow: &Flow,
+        syn: bool,
+        going: bool,
+    ) -> Result<TcpOptions> {
+        let mut options = TcpOptions::NONE;
+        if syn || u.ratio(1, 32)? {
+            options.mss = match u.int_in_range(0..=3)? {
+                0 => u.arbitrary()?,
+                1 => Some(*u.choose(&[0, 1, 28, 48, 536, 65_535])?),
+                _ => Some(1460),
+            };
+            options.window_scale = match u.arbitrary()? {
+                true => Some(u.int_in_range(0..=15)?),
+                false => u.arbitrary()?,
+            };
+            options.sack_permitted = u.ratio(3, 4)?;
+            options.fast_open = match u.int_in_range(0..=3)? {
+                0 => self.cookie,
+                1 => FastOpen::new(&u.arbitrary::<[u8; 8]>()?),
+                2 => Some(FastOpen::REQUEST),
+                _ => None,
+            };
+            if u.ratio(1, 8)? {
+                options.fast_open = options.fast_open.map(FastOpen::in_experimental_option);
+            }
         }
+        if let Some((theirs, ours)) = flow.stamps {
+            let value = ours.wrapping_add(u.int_in_range::<u32>(0..=2000)?);
+            options.timestamps = Some(match going {
+                true => (ours, theirs.wrapping_sub(u.int_in_range(0..=2)?)),
+                false => (near(u, value)?, near(u, theirs)?),
+            });
+        } else if syn {
+            options.timestamps = u.arbitrary()?;
+        }
+        if u.ratio(1, 16)? {
+            options.user_timeout = u.arbitrary()?;
+        }
+        if u.ratio(1, 8)? {
+            let counts: [u32; 3] = u.arbitrary()?;
+            let few = u.int_in_range(0..=3)?;
+            options.accurate_ecn = Some(AccEcn::new(u.arbitrary()?, &counts[..few]));
+        }
+        if u.ratio(1, if going { 2 } else { 4 })? {
+            let sent = flow.ack.wrapping_sub(flow.una);
+            for _ in 0..u.int_in_range(0..=3)? {
+                let (left, right) = match sent {
+                    // What is in flight, or was.
+                    1..0x10_0000 if going => {
+                        let from = u.int_in_range(0..=sent)?;
+                        let to = u.int_in_range(from..=sent)?;
+                        (flow.una.wrapping_add(from), flow.una.wrapping_add(to))
+                    }
+                    _ => {
+                        let left = near(u, flow.ack)?;
+                        (left, near(u, left)?)
+                    }
+                };
+                options.sack.push(left, right);
+            }
+        }
+        Ok(options)
     }
-    Ok(options)
 }
 
 /// A number at, or not far from, or far from `n`.

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "the fuzz target and the test each use a part")]
 
 pub mod peer;
+mod shape;
 
 use arbitrary::{Result, Unstructured};
 use core::convert::Infallible;
@@ -18,7 +19,7 @@ use netstrata::iface::Ethernet;
 use netstrata::net::Ipv4;
 use netstrata::socket::{Handle, SlabSockets, SocketSet};
 use netstrata::tcp::congestion::Any;
-use netstrata::tcp::{Algorithm, RecvError, Shutdown, SocketOf, Tcp, TcpKeepalive, TcpSocket};
+use netstrata::tcp::{Config, Limits, RecvError, Shutdown, SocketOf, Tcp, TcpSocket};
 use netstrata::udp::{Udp, UdpSocket};
 use netstrata::wire::{self, Arp, Icmpv4, TcpFlags, ethertype, protocol};
 use netstrata::{Next, Stack};
@@ -80,11 +81,29 @@ impl Host {
     const TURNS: usize = 400;
 
     pub fn new() -> Self {
+        Self::with(Config::default(), Limits::default())
+    }
+
+    /// One whose shape is drawn.
+    pub fn shaped(u: &mut Unstructured<'_>) -> Result<Self> {
+        let config = if u.arbitrary()? {
+            shape::config(u.arbitrary()?)
+        } else {
+            Config::default()
+        };
+        Ok(Self::with(config, shape::limits(u.ratio(1, 4)?)))
+    }
+
+    fn with(config: Config, limits: Limits) -> Self {
         let (near, far) = Cable::new(1514);
         let mut stack = Stack::new(
             Ethernet::new(near, HOST_MAC),
             Ipv4::default().with(0, HOST, 24).gateway(0, PEER),
-            (Icmp::default(), Udp::default(), Tcp::default()),
+            (
+                Icmp::default(),
+                Udp::default(),
+                Tcp::default().with_config(config).with_limits(limits),
+            ),
             SlabSockets,
             &mut Dice(1),
         );
@@ -94,12 +113,8 @@ impl Host {
         let local = SocketAddr::new(HOST.into(), ECHO);
         let mut listener = TcpSocket::listener(local, 16);
         // Connections have their options from it: peers that fall silent are given up.
-        let probes = TcpKeepalive::new()
-            .with_time(Duration::from_secs(60))
-            .with_interval(Duration::from_secs(10))
-            .with_retries(3);
-        listener.set_tcp_keepalive(&probes);
-        listener.set_tcp_user_timeout(Some(Duration::from_secs(120)));
+        shape::bounded(&mut listener);
+        listener.set_fastopen(4);
         let buffer = || vec![0; 4096].into_boxed_slice();
         let pings = PingSocket::new(77, buffer(), buffer());
         Self {
@@ -124,7 +139,7 @@ impl Host {
     pub fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         match u.int_in_range(0..=15)? {
             0 => {
-                let us = 1 << u.int_in_range(0..=33)?;
+                let us = 1 << u.int_in_range(0..=38)?;
                 self.now += Duration::from_micros(us);
             }
             1 | 2 => self.use_sockets(u)?,
@@ -230,9 +245,11 @@ impl Host {
             };
             Ok(SocketAddr::new(ip.into(), u.int_in_range(1000..=1015)?))
         };
-        match u.int_in_range(0..=11)? {
+        match u.int_in_range(0..=15)? {
             0 | 1 if self.clients.len() < Self::CLIENTS => {
-                let client = TcpSocket::connecting(to(u)?);
+                let mut client = TcpSocket::connecting(to(u)?);
+                client.set_fastopen_connect(u.arbitrary()?);
+                client.set_fastopen_no_cookie(u.ratio(1, 8)?);
                 self.clients.extend(self.stack.open(client));
             }
             2 => {
@@ -249,6 +266,7 @@ impl Host {
                     .socket(self.pings)
                     .with(|s| s.send_to(to, seq, &vec![2; len], None));
             }
+            12..=15 => self.use_served(u)?,
             what => self.use_client(u, what)?,
         }
         Ok(())
@@ -262,26 +280,11 @@ impl Host {
         let len: usize = u.int_in_range(0..=20_000)?;
         let mut bound = self.stack.socket(self.clients[at]);
         let live = match what {
-            10 => {
-                let (on, algorithm) = (u.arbitrary()?, u.choose(&Algorithm::ALL)?);
-                bound.with(|s| {
-                    s.set_tcp_congestion(Some(*algorithm));
-                    s.set_nodelay(on);
-                    s.set_quickack(!on);
-                    true
-                })
+            10 | 11 => bound.with(|s| shape::set_option(s, u).is_ok()),
+            4 | 5 => {
+                let flags = shape::flags(u)?;
+                bound.with(|s| s.send_with(&vec![3; len], flags).is_ok())
             }
-            11 => {
-                let (on, seconds) = (u.arbitrary()?, u.arbitrary::<u8>()?);
-                bound.with(|s| {
-                    s.set_cork(on);
-                    s.set_tcp_user_timeout(Some(Duration::from_secs(seconds.into())));
-                    s.set_recv_buffer_size(len);
-                    s.set_send_buffer_size(len);
-                    true
-                })
-            }
-            4 | 5 => bound.with(|s| s.send(&vec![3; len]).is_ok()),
             6 => bound.with(|s| s.recv(&mut vec![0; len]).is_ok()),
             7 => bound.with(|s| s.shutdown(Shutdown::Write)).map(|()| true),
             8 => bound.with(|s| s.abort()).map(|()| true),
@@ -296,10 +299,31 @@ impl Host {
         Ok(())
     }
 
+    /// The application does something to a connection that it accepted.
+    fn use_served(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let Some(last) = self.served.len().checked_sub(1) else {
+            return Ok(());
+        };
+        let mut bound = self.stack.socket(self.served[u.int_in_range(0..=last)?]);
+        // More than the peer asked for.
+        let len: usize = u.int_in_range(0..=100_000)?;
+        let flags = shape::flags(u)?;
+        let _ = match u.int_in_range(0..=7)? {
+            0..=3 => bound.with(|s| s.send_with(&vec![4; len], flags).is_ok()),
+            4 => bound.with(|s| s.shutdown(Shutdown::Write)).map(|()| true),
+            _ => bound.with(|s| shape::set_option(s, u).is_ok()),
+        };
+        Ok(())
+    }
+
     /// Lets some hours pass in which nobody does anything, timer by timer.
     pub fn quiet(&mut self) {
         for h in std::mem::take(&mut self.clients) {
+            let _ = self.stack.socket(h).with(shape::bounded);
             assert_eq!(self.stack.close(h), Ok(()));
+        }
+        for h in &self.served {
+            let _ = self.stack.socket(*h).with(shape::bounded);
         }
         let end = self.now + Duration::from_secs(4 * 3600);
         let mut turns = 0;
@@ -426,8 +450,10 @@ fn check(frame: &[u8]) {
 
 /// A life of the host: what `octets` say happens, then a quiet time, then the question.
 pub fn run(octets: &[u8]) {
-    let mut host = Host::new();
     let mut u = Unstructured::new(octets);
+    let Ok(mut host) = Host::shaped(&mut u) else {
+        return;
+    };
     while !u.is_empty() && host.step(&mut u).is_ok() {}
     host.quiet();
     host.assert_alive();

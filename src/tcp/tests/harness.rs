@@ -566,7 +566,7 @@ impl Harness {
     /// Sends all there is, as the egress phase does.
     pub fn send(&mut self) {
         self.note_state(self.state);
-        for _ in 0..1000 {
+        for _ in 0..10_000 {
             let (cfg, now) = (&self.cfg, self.now);
             let Some(plan) = self
                 .tcb

@@ -33,6 +33,7 @@ mod psh;
 mod rack;
 mod rfc9293;
 mod rto;
+mod storm;
 mod timestamps;
 mod transfer;
 mod undo;
