@@ -167,7 +167,9 @@ impl<C: Congestion> Tcb<C> {
         };
         // A peer that took its window back but answers is not given up (RFC 9293 §3.8.6.1).
         let closed = self.snd_wnd == 0 && self.state.is_synchronized();
-        let answers = closed && now.saturating_since(self.heard_at) < cfg.rto_max;
+        // The last repetition, up to `rto_max` ago, was answered a round trip later.
+        let silent = now.saturating_since(self.heard_at);
+        let answers = closed && silent < cfg.rto_max.saturating_mul(2);
         let counts = self.patience().is_none() && !answers;
         let outlived = counts && self.retries >= retries;
         if outlived || self.user_timed_out(now) {
@@ -175,7 +177,8 @@ impl<C: Congestion> Tcb<C> {
         }
         self.count_rto(now);
         let before = self.retries;
-        self.retries = before.saturating_add(1);
+        // What a closed window refused is not held against the peer when it opens.
+        self.retries = before.saturating_add(u8::from(!answers));
         self.rtt.back_off();
         let backoff = self.retries;
         self.tell(now, Event::Rto { backoff });

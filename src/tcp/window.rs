@@ -39,25 +39,50 @@ impl<C: Congestion> Tcb<C> {
         self.rcv_adv.saturating_since(self.rcv_nxt)
     }
 
-    /// The least worth telling the peer about: a segment, or half the buffer if that is less.
+    /// The same as the peer knows it: less than a unit is none.
     #[inline]
-    fn worth_offering(&self, capacity: usize) -> u32 {
-        let half = u32::try_from(capacity / 2).unwrap_or(u32::MAX);
+    fn told(&self) -> u32 {
+        let held = self.rcv_wnd();
+        if held >> (self.rcv_scale & 15) == 0 {
+            0
+        } else {
+            held
+        }
+    }
+
+    /// Octets that the window may ever span now.
+    #[inline]
+    fn widest(&self, rx: &impl RecvBuf) -> u32 {
+        let capacity = u32::try_from(rx.capacity()).unwrap_or(u32::MAX);
+        capacity.min(self.rcv_ssthresh)
+    }
+
+    /// The least worth telling the peer about: a segment, or half of all there may be if that is
+    /// less.
+    #[inline]
+    fn worth_offering(&self, rx: &impl RecvBuf) -> u32 {
+        let half = self.widest(rx) / 2;
         half.min(u32::from(self.adv_mss)).max(1)
     }
 
     /// The window that could be offered now, a multiple of the scale's unit.
     #[inline]
-    fn offerable(&self, free: usize) -> u32 {
+    fn offerable(&self, rx: &impl RecvBuf) -> u32 {
         let most = if self.rcv_scale == 0 {
             UNSCALED
         } else {
             LARGEST
         };
-        let free = u32::try_from(free).unwrap_or(most).min(most);
+        let free = u32::try_from(rx.window()).unwrap_or(most).min(most);
         let free = free.min(self.rcv_ssthresh);
         let scale = self.rcv_scale & 15;
-        free >> scale << scale
+        let window = free >> scale << scale;
+        // A buffer of less than a unit would never open again: mostly free, it is offered as
+        // one, and what is too much will come once more.
+        if window == 0 && free > self.widest(rx) / 2 && self.widest(rx) < 1 << scale {
+            return 1 << scale;
+        }
+        window
     }
 
     /// The window field of the next segment. Opens the window by steps worth it only, so that
@@ -67,9 +92,9 @@ impl<C: Congestion> Tcb<C> {
         let scale = self.rcv_scale & 15;
         let held = self.rcv_wnd();
         let free = rx.window();
-        let open = self.offerable(free);
-        let step = open.saturating_sub(held);
-        let window = if step > 0 && step >= self.worth_offering(rx.capacity()) {
+        let open = self.offerable(rx);
+        let step = open.saturating_sub(self.told());
+        let window = if open > held && step >= self.worth_offering(rx) {
             open
         } else {
             // Hold the edge. Rounded up where the buffer has the room, so that it does not
@@ -89,9 +114,9 @@ impl<C: Congestion> Tcb<C> {
     /// worth offering, and twice the old one, so that a reader of small pieces does not cause a
     /// segment for each (RFC 1122 §4.2.3.3).
     pub(super) fn update_due(&self, rx: &impl RecvBuf) -> bool {
-        let (held, open) = (self.rcv_wnd(), self.offerable(rx.window()));
-        let step = open.saturating_sub(held);
-        step >= self.worth_offering(rx.capacity()) && step >= held
+        let held = self.told();
+        let step = self.offerable(rx).saturating_sub(held);
+        step >= self.worth_offering(rx) && step >= held
     }
 }
 

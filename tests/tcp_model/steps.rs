@@ -7,7 +7,6 @@ use netstrata::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Tx, WriteBuf};
 use netstrata::tcp::{Algorithm, Shutdown, TcpKeepalive};
 use netstrata::wire::{Icmpv4, IpHeader, Ipv4, Tcp, TcpFlags, TimeExceeded, Unreachable, protocol};
 
-use super::case::unit;
 use super::device::error;
 use super::draw::{pick, skewed};
 use super::ends::Sock;
@@ -208,10 +207,8 @@ where
             }
             6 => {
                 let octets = skewed(&mut self.rng, 100_000) as u32;
-                let units = [0, 1].map(|side: usize| unit(&self.case.configs[side]) as u32);
-                self.with("window clamp", |end, s| {
-                    let least = units[end.side].max(4096);
-                    s.set_window_clamp(on.then_some(octets.max(least)));
+                self.with("window clamp", |_, s| {
+                    s.set_window_clamp(on.then_some(octets.max(1)));
                 });
             }
             7 => {

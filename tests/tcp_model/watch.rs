@@ -351,6 +351,9 @@ impl Flow {
             self.syn(by, seen);
         }
         if tcp.flags.rst() {
+            // What follows, if anything, is another connection, by a cookie even of the same
+            // numbers.
+            self.odd |= self.ways.iter().all(|way| way.isn.is_some());
             return;
         }
         if tcp.flags.ack() {

@@ -1,5 +1,7 @@
 //! What the two-stack model (`tests/tcp_model.rs`) found, each as the shortest script that shows it.
 
+use core::time::Duration;
+
 use super::harness::Harness;
 extern crate std;
 
@@ -46,4 +48,50 @@ fn black_hole_below_the_base_size() {
         < . 1:1 ack 901 win 512",
     );
     snapshot!("black_hole_below_base", text);
+}
+
+/// A receive buffer of less than one unit of the window's scale (RFC 7323 §2.3) opens again when it
+/// was read; the octets beyond it are sent again.
+#[test]
+fn buffer_of_less_than_a_unit() {
+    let config = Config {
+        timestamps: false,
+        receive_buffer: 100,
+        ..Config::default()
+    };
+    let mut h = Harness::accepted(config, 1000);
+    let text = h.play(
+        "< . 1:101 ack 1 win 512
+        read
+        # more than there is room for
+        < . 101:257 ack 1 win 512
+        read
+        < . 201:257 ack 1 win 512",
+    );
+    snapshot!("buffer_of_less_than_a_unit", text);
+}
+
+/// A window that was taken back, with text in flight, stays closed for as long as the peer answers
+/// (RFC 9293 §3.8.6, SHLD-17), though it answers an RTO of the longest kind ago; and what was
+/// repeated meanwhile does not count when it opens.
+#[test]
+fn window_closed_over_text_for_long() {
+    let config = Config {
+        timestamps: false,
+        rto_max: Duration::from_secs(2),
+        retries: 3,
+        ..Config::default()
+    };
+    let mut h = Harness::accepted(config, 1000);
+    h.play("write 500\n< . 1:1 ack 1 win 0");
+    for _ in 0..20 {
+        h.play("+2s\n< . 1:1 ack 1 win 0");
+    }
+    let text = h.play(
+        "< . 1:1 ack 1 win 512
+        +2s
+        < . 1:1 ack 501 win 512",
+    );
+    assert!(!text.contains("CLOSED"), "{text}");
+    assert!(text.contains("> P. 1:501"), "{text}");
 }
