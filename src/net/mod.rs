@@ -25,7 +25,7 @@ pub mod unreach;
 pub use answer::Answer;
 pub use config::ConfigError;
 pub use ipv4::Ipv4;
-pub use output::{Dest, Output, Room};
+pub use output::{Dest, Output, Path, Room};
 #[cfg(feature = "alloc")]
 pub use reassembly::ReassemblyLimits;
 pub use route::Route;

@@ -2,16 +2,16 @@
 
 use core::cell::Cell;
 use core::net::IpAddr;
-use phy::{Instant, TxMeta};
+use phy::{Abort, Instant, TxMeta};
 
 use crate::error::TxError;
-use crate::iface::{Cast, Hop, Interface, Offload, Wait};
+use crate::iface::{Cast, Hop, Interface, Offload, PacketTx, Wait};
 use crate::net::Network;
 use crate::net::answer::Origin;
 use crate::net::fragment::{
     Cuts, Fragment, MAX_PACKET, body_len, complete, emit, header_len, part,
 };
-use crate::wire::IpHeader;
+use crate::wire::{IpHeader, Ipv4, Ipv4Template};
 
 /// Time to live of what we send unless the sender says otherwise (RFC 1700).
 pub const DEFAULT_TTL: u8 = IpHeader::DEFAULT_TTL;
@@ -64,6 +64,40 @@ pub struct Room {
     pub cast: Cast,
 }
 
+/// Where a run of packets goes: found once, for as long as nothing is received.
+#[derive(Debug, Clone, Copy)]
+pub struct Path {
+    to: Dest,
+    way: Option<Found>,
+}
+
+/// The way of a path.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    hop: Hop,
+    ip: IpHeader,
+    /// Octets of the largest packet.
+    mtu: usize,
+    /// The header of packets that may not be fragmented, but for their length.
+    head: Ipv4Template,
+}
+
+impl Path {
+    /// Where it leads.
+    pub const fn to(&self) -> &Dest {
+        &self.to
+    }
+
+    /// With other DSCP and ECN bits.
+    pub fn set_tos(&mut self, tos: u8) {
+        self.to.tos = tos;
+        if let Some(found) = &mut self.way {
+            found.ip.tos = tos;
+            found.head.set_tos(tos);
+        }
+    }
+}
+
 /// The way down, as transports see it during egress.
 pub trait Output {
     /// Room of one packet to `dst`, sent from `src` if given: [`TxError::NoRoute`] if there is
@@ -97,6 +131,32 @@ pub trait Output {
     ) -> Result<(), TxError>
     where
         F: FnOnce(&IpHeader, &mut [u8]);
+
+    /// The way of several packets to one destination, which [`send_on`](Self::send_on) takes.
+    ///
+    /// # Errors
+    /// [`TxError::NoRoute`].
+    fn path(&self, to: Dest) -> Result<Path, TxError> {
+        Ok(Path { to, way: None })
+    }
+
+    /// As [`send_gather`](Self::send_gather), on a path found before.
+    ///
+    /// # Errors
+    /// As there.
+    fn send_on<F>(
+        &mut self,
+        path: &Path,
+        head: usize,
+        payload: [&[u8]; 2],
+        meta: TxMeta,
+        fill: F,
+    ) -> Result<(), TxError>
+    where
+        F: FnOnce(&IpHeader, &mut [u8]),
+    {
+        self.send_gather(path.to, head, payload, meta, fill)
+    }
 
     /// Sends one packet whose `len` octets behind the IP header `fill` writes in place. It is
     /// never fragmented: [`TxError::TooBig`] if it would have to be.
@@ -253,18 +313,7 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
         F: FnOnce(&IpHeader, &mut [u8]),
     {
         let hop = self.route(to.dst, to.src)?;
-        let ttl = match hop.cast {
-            // RFC 1112 §6.1: groups stay on the link unless the sender says otherwise.
-            Cast::Multicast => 1,
-            Cast::Unicast | Cast::Broadcast => DEFAULT_TTL,
-        };
-        let ip = IpHeader {
-            src: to.src.unwrap_or(hop.from),
-            dst: to.dst,
-            proto: to.proto,
-            ttl: to.ttl.unwrap_or(ttl),
-            tos: to.tos,
-        };
+        let ip = header(&hop, &to);
         let body = body_len(&ip, head, payload)?;
         let mtu = self.mtu(&hop, to.dst);
         // What the device cuts into segments itself is measured by the device.
@@ -284,5 +333,68 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
         emit(tx, &ip, fragment, head, payload, meta, fill)?;
         self.origin.sent(&ip, body);
         Ok(())
+    }
+
+    fn path(&self, to: Dest) -> Result<Path, TxError> {
+        let hop = self.route(to.dst, to.src)?;
+        let ip = header(&hop, &to);
+        let way = Ipv4::from_header(&ip).map(|header| Found {
+            hop,
+            ip,
+            mtu: self.mtu(&hop, to.dst),
+            head: Ipv4Template::new(&Ipv4 {
+                dont_fragment: true,
+                ..header
+            }),
+        });
+        Ok(Path { to, way })
+    }
+
+    #[inline]
+    fn send_on<F>(
+        &mut self,
+        path: &Path,
+        head: usize,
+        payload: [&[u8]; 2],
+        meta: TxMeta,
+        fill: F,
+    ) -> Result<(), TxError>
+    where
+        F: FnOnce(&IpHeader, &mut [u8]),
+    {
+        if let Some(found) = &path.way
+            && path.to.dont_fragment
+        {
+            let body = body_len(&found.ip, head, payload)?;
+            if meta.gso.is_some() || Ipv4::LEN + body <= found.mtu {
+                let tx = self.iface.transmit(self.now, found.hop, path.to.wait)?;
+                let meta = meta.shifted(Ipv4::LEN as u16);
+                tx.send_gather(Ipv4::LEN + head, payload, meta, |packet| {
+                    let (h, rest) = packet.split_first_chunk_mut().ok_or(Abort)?;
+                    found.head.emit(body, h);
+                    fill(&found.ip, rest);
+                    Ok(())
+                })?;
+                self.origin.sent(&found.ip, body);
+                return Ok(());
+            }
+        }
+        self.send_gather(path.to, head, payload, meta, fill)
+    }
+}
+
+/// The header of packets for `to` by way of `hop`.
+fn header(hop: &Hop, to: &Dest) -> IpHeader {
+    let ttl = match hop.cast {
+        // RFC 1112 §6.1: groups stay on the link unless the sender says otherwise.
+        Cast::Multicast => 1,
+        Cast::Unicast | Cast::Broadcast => DEFAULT_TTL,
+    };
+    IpHeader {
+        src: to.src.unwrap_or(hop.from),
+        dst: to.dst,
+        proto: to.proto,
+        ttl: to.ttl.unwrap_or(ttl),
+        tos: to.tos,
     }
 }

@@ -2,28 +2,28 @@
 //!
 //! Invariant: a socket's turn ends after one super-segment or [`QUANTUM`] segments, and it goes
 //! to the tail of the ready list if it has more; a full link stops the phase and loses nothing.
-//! Text goes from the send buffer to the device in place. Called by [`Tcp`] in egress.
+//! Called by [`Tcp`] in egress; packets are made by [`train`](super::train).
 
 use core::net::SocketAddr;
-use phy::{Csum, Gso, TxMeta};
 
 use super::accept;
 use super::congestion::Congestion;
-use super::demux::{Ends, header_of};
+use super::demux::Ends;
 use super::error::TcpError;
 use super::fastopen::decorate;
 use super::listen::MOST_REPEATS;
 use super::memory::{Level, SHED};
 use super::passive::{is_parent, limited, mss_of};
-use super::segment::{Gone, Plan, Room};
+use super::segment::{Gone, Room};
 use super::socket::{Role, SocketOf, TcpSocket, Wants};
+use super::train::{Line, bare};
 use super::{Handle, Set, Tcp};
 use crate::context::Cx;
 use crate::error::TxError;
 use crate::iface::Wait;
 use crate::net::{Dest, ErrorKind, Output};
 use crate::socket::{RecvBuf, SendBuf, SocketSet, Stores};
-use crate::wire::{Sum, Tcp as Header, TcpFlags, protocol};
+use crate::wire::{Tcp as Header, protocol};
 
 /// Segments a socket may send in one turn where the device does not cut.
 const QUANTUM: usize = 10;
@@ -109,7 +109,7 @@ impl<C: Congestion> Tcp<C> {
                     ..dest_of(&ends, ttl, tos)
                 };
                 // Lost or not, the next one comes later than this one did.
-                if put(out, dest, &ends, &plan, [&[], &[]], &room, false).is_ok() {
+                if bare(out, dest, &ends, &plan).is_ok() {
                     sent = sent.saturating_add(1);
                     cx.stats.tcp_sent = cx.stats.tcp_sent.wrapping_add(1);
                     cx.stats.tcp_retransmitted = cx.stats.tcp_retransmitted.wrapping_add(1);
@@ -234,11 +234,10 @@ impl<C: Congestion> Tcp<C> {
         }
         if let Some(plan) = effects.answer.take()
             && let Some(ends) = ends_of(socket)
-            && let Ok(room) = out.room(ends.peer.ip(), Some(ends.local.ip()))
         {
             // A reset that is lost is sent again when the peer's next segment finds nobody.
             let dest = dest_of(&ends, socket.ttl, socket.tos);
-            if put(out, dest, &ends, &plan, [&[], &[]], &room, false).is_ok() {
+            if bare(out, dest, &ends, &plan).is_ok() {
                 cx.stats.tcp_sent = cx.stats.tcp_sent.wrapping_add(1);
                 let rst = u64::from(plan.flags.rst());
                 cx.stats.tcp_resets_sent = cx.stats.tcp_resets_sent.wrapping_add(rst);
@@ -269,11 +268,18 @@ impl<C: Congestion> Tcp<C> {
             return turn;
         };
         let (config, now) = (&self.config, cx.now);
-        let (room, mut error) = match out.room(ends.peer.ip(), Some(ends.local.ip())) {
-            Ok(room) => (room, None),
-            Err(error) => (NOWHERE, Some(error)),
-        };
         let dest = dest_of(&ends, socket.ttl, socket.tos);
+        let way = out.room(dest.dst, dest.src);
+        let way = way.and_then(|room| Ok((room, out.path(dest)?)));
+        let (room, path, mut error) = match way {
+            Ok((room, path)) => (room, Some(path), None),
+            Err(error) => (NOWHERE, None, Some(error)),
+        };
+        let line = path.as_ref().map(|path| Line {
+            path,
+            ends: &ends,
+            room: &room,
+        });
         let limits = limits_of(&room, &ends.peer);
         let mut more = false;
         let mut segments = 0;
@@ -285,8 +291,8 @@ impl<C: Congestion> Tcp<C> {
             }
             let again = plan.seq.lt(tcb.snd_nxt) && plan.seq_len() > 0;
             let (mut gone, mut count) = (0, 0);
-            if error.is_none() {
-                (gone, count, error) = train(out, dest, &ends, &plan, &socket.tx, &room);
+            if let Some(line) = &line {
+                (gone, count, error) = line.send(out, &plan, &socket.tx);
             }
             let all = error.is_none();
             segments += count;
@@ -437,88 +443,4 @@ fn limits_of(room: &crate::net::Room, peer: &SocketAddr) -> Room {
         None => mss.saturating_mul(QUANTUM),
     };
     Room { mss, gso }
-}
-
-/// Sends a plan: as one packet where that is possible, else as a train of segments. Returns
-/// octets of text and segments sent, and what ended it early.
-fn train(
-    out: &mut impl Output,
-    dest: Dest,
-    ends: &Ends,
-    plan: &Plan,
-    tx: &impl SendBuf,
-    room: &crate::net::Room,
-) -> (usize, usize, Option<TxError>) {
-    let step = usize::from(plan.mss.max(1));
-    // A device that cuts leaves CWR on the first segment only, as RFC 3168 wants it; as part of
-    // a counter (RFC 9768 §3.2.2) it belongs on all.
-    let cuts = room.offload.gso.is_some() && !plan.flags.contains(TcpFlags::CWR);
-    if plan.len <= step || cuts {
-        let text = tx.peek(plan.offset, plan.len);
-        return match put(out, dest, ends, plan, text, room, plan.len > step) {
-            Ok(()) => (plan.len, plan.len.div_ceil(step).max(1), None),
-            Err(error) => (0, 0, Some(error)),
-        };
-    }
-    let (mut at, mut count) = (0_usize, 0_usize);
-    while at < plan.len {
-        let len = step.min(plan.len.saturating_sub(at));
-        let end = at.saturating_add(len);
-        let mut part = *plan;
-        part.seq = plan.seq + at as u32;
-        part.len = len;
-        if end < plan.len {
-            part.flags = part.flags.without(TcpFlags::FIN | TcpFlags::PSH);
-        }
-        let text = tx.peek(plan.offset.saturating_add(at), len);
-        if let Err(error) = put(out, dest, ends, &part, text, room, false) {
-            return (at, count, Some(error));
-        }
-        (at, count) = (end, count.saturating_add(1));
-    }
-    (at, count, None)
-}
-
-/// Sends one packet with `text` behind the header that `plan` asks for.
-fn put(
-    out: &mut impl Output,
-    dest: Dest,
-    ends: &Ends,
-    plan: &Plan,
-    text: [&[u8]; 2],
-    room: &crate::net::Room,
-    cut: bool,
-) -> Result<(), TxError> {
-    let dest = Dest {
-        tos: dest.tos | plan.ecn & 3,
-        ..dest
-    };
-    let header = header_of(ends, plan);
-    let options = plan.options.as_slice();
-    let head = Header::LEN + options.len();
-    let [first, second] = text;
-    let len = first.len().saturating_add(second.len());
-    let partial = room.offload.tx_csum || cut;
-    let mut meta = TxMeta::NONE;
-    if partial {
-        meta.csum = Some(Csum {
-            start: 0,
-            offset: Header::CHECKSUM_OFFSET as u16,
-        });
-    }
-    if cut {
-        meta.gso = Some(Gso {
-            mss: plan.mss.max(1),
-            header: head as u16,
-        });
-    }
-    out.send_gather(dest, head, text, meta, |ip, octets| {
-        // The lengths are those asked for: they fit.
-        let _ = if partial {
-            header.emit_partial(ip, options, len, octets)
-        } else {
-            let sum = Sum::of(first).add_bytes(second);
-            header.emit_summed(ip, options, len, sum, octets)
-        };
-    })
 }

@@ -16,7 +16,7 @@
 //! | `demux` | shell | the way up: whose segment is it, and what follows |
 //! | `passive`, `admission` | shell | handshakes that peers begin, and what they become |
 //! | `active` | shell | connections we begin: source address, port, first sequence number |
-//! | `egress` | shell | the way down: turns, plans to packets |
+//! | `egress`, `train` | shell | the way down: turns, plans to packets |
 //! | `fastopen` | both | text in SYNs (RFC 7413) |
 //! | `listen`, `cookie`, `timewait`, `table` | shell | connections that are no sockets |
 //! | `ecn`, `accecn` | core | explicit congestion notification (RFC 3168, 9768) |
@@ -87,6 +87,7 @@ mod table;
 pub mod tcb;
 pub mod timers;
 mod timewait;
+mod train;
 mod undo;
 mod urgent;
 mod uto;

@@ -152,7 +152,7 @@ impl Tcp {
 
     /// Header with a checksum of zero, and options. Returns the length of the segment.
     #[inline]
-    fn write(
+    pub(super) fn write(
         &self,
         options: &[u8],
         payload_len: usize,

@@ -1,0 +1,156 @@
+//! Plans into packets: one packet where that is possible, else a train of segments from one
+//! header.
+//!
+//! Invariant: the segments of a train differ in sequence number, flags and text only; what is
+//! found for one of them, its way and its header, holds for all. Text goes from the send buffer
+//! to the device in place. Called by [`egress`](super::egress).
+
+use phy::{Csum, Gso, TxMeta};
+
+use super::demux::{Ends, header_of};
+use super::segment::Plan;
+use super::seq::SeqNum;
+use crate::error::TxError;
+use crate::net::{Dest, Output, Path, Room};
+use crate::socket::SendBuf;
+use crate::wire::{IpHeader, Sum, Tcp as Header, TcpFlags, TcpTemplate, protocol};
+
+/// Where the segments of a connection go.
+pub(super) struct Line<'a> {
+    pub path: &'a Path,
+    pub ends: &'a Ends,
+    pub room: &'a Room,
+}
+
+impl Line<'_> {
+    /// The way of a plan's packets.
+    fn path(&self, plan: &Plan) -> Path {
+        let mut path = *self.path;
+        path.set_tos(path.to().tos | plan.ecn & 3);
+        path
+    }
+
+    /// Sends a plan. Returns octets of text and segments sent, and what ended it early.
+    pub fn send(
+        &self,
+        out: &mut impl Output,
+        plan: &Plan,
+        tx: &impl SendBuf,
+    ) -> (usize, usize, Option<TxError>) {
+        let step = usize::from(plan.mss.max(1));
+        // A device that cuts leaves CWR on the first segment only, as RFC 3168 wants it; as part
+        // of a counter (RFC 9768 §3.2.2) it belongs on all.
+        let cuts = self.room.offload.gso.is_some() && !plan.flags.contains(TcpFlags::CWR);
+        if plan.len > step && cuts || self.room.offload.tx_csum && plan.len <= step {
+            let text = tx.peek(plan.offset, plan.len);
+            return match self.whole(out, plan, text, plan.len > step) {
+                Ok(()) => (plan.len, plan.len.div_ceil(step).max(1), None),
+                Err(error) => (0, 0, Some(error)),
+            };
+        }
+        self.train(out, plan, tx, step)
+    }
+
+    /// Sends a plan as segments of `step` octets and the rest.
+    fn train(
+        &self,
+        out: &mut impl Output,
+        plan: &Plan,
+        tx: &impl SendBuf,
+        step: usize,
+    ) -> (usize, usize, Option<TxError>) {
+        let (local, peer) = (self.ends.local.ip(), self.ends.peer.ip());
+        let ip = IpHeader::new(local, peer, protocol::TCP);
+        let header = header_of(self.ends, plan);
+        let Ok(template) = TcpTemplate::new(&ip, &header, &plan.options) else {
+            // No plan is that long.
+            return (0, 0, Some(TxError::Dropped));
+        };
+        let path = self.path(plan);
+        let not_last = plan.flags.without(TcpFlags::FIN | TcpFlags::PSH);
+        let partial = self.room.offload.tx_csum;
+        let (mut at, mut count) = (0_usize, 0_usize);
+        loop {
+            let len = step.min(plan.len.saturating_sub(at));
+            let end = at.saturating_add(len);
+            let flags = if end < plan.len { not_last } else { plan.flags };
+            let seq = (plan.seq + at as u32).0;
+            let text = tx.peek(plan.offset.saturating_add(at), len);
+            let [first, second] = text;
+            let sent = if partial {
+                let mut part = *plan;
+                (part.seq, part.flags) = (SeqNum(seq), flags);
+                self.whole(out, &part, text, false)
+            } else {
+                out.send_on(&path, template.len(), text, TxMeta::NONE, |_, head| {
+                    let mut sum = Sum::of(first);
+                    if !second.is_empty() {
+                        sum = sum.add_bytes(second);
+                    }
+                    template.emit((seq, flags), len, sum, head);
+                })
+            };
+            if let Err(error) = sent {
+                return (at, count, Some(error));
+            }
+            (at, count) = (end, count.saturating_add(1));
+            if at >= plan.len {
+                return (at, count, None);
+            }
+        }
+    }
+
+    /// Sends one packet with `text` behind the header that `plan` asks for; the device completes
+    /// it, and cuts it if `cut`.
+    #[inline(never)]
+    fn whole(
+        &self,
+        out: &mut impl Output,
+        plan: &Plan,
+        text: [&[u8]; 2],
+        cut: bool,
+    ) -> Result<(), TxError> {
+        let header = header_of(self.ends, plan);
+        let options = plan.options.as_slice();
+        let head = Header::LEN.saturating_add(options.len());
+        let len = text.iter().fold(0_usize, |n, t| n.saturating_add(t.len()));
+        let mut meta = TxMeta::NONE;
+        meta.csum = Some(CHECKSUM);
+        if cut {
+            meta.gso = Some(Gso {
+                mss: plan.mss.max(1),
+                header: head as u16,
+            });
+        }
+        out.send_on(&self.path(plan), head, text, meta, |ip, octets| {
+            // The lengths are those asked for: they fit.
+            let _ = header.emit_partial(ip, options, len, octets);
+        })
+    }
+}
+
+/// Where the device finds what it completes.
+const CHECKSUM: Csum = Csum {
+    start: 0,
+    offset: Header::CHECKSUM_OFFSET as u16,
+};
+
+/// Sends a plan without text.
+pub(super) fn bare(
+    out: &mut impl Output,
+    dest: Dest,
+    ends: &Ends,
+    plan: &Plan,
+) -> Result<(), TxError> {
+    let dest = Dest {
+        tos: dest.tos | plan.ecn & 3,
+        ..dest
+    };
+    let header = header_of(ends, plan);
+    let options = plan.options.as_slice();
+    let head = Header::LEN.saturating_add(options.len());
+    out.send(dest, head, |ip, octets| {
+        // The length is the one that was asked for: it fits.
+        let _ = header.emit(ip, options, octets);
+    })
+}
