@@ -128,6 +128,24 @@ impl Memory {
         self.reach = self.reach.max(clamp(start.saturating_add(data.len())));
     }
 
+    /// Writes `data` behind the newest octet, if that is in one piece over octets touched before
+    /// and within `limit`; the usual case, in few steps.
+    #[inline]
+    fn append(&mut self, data: &[u8], limit: usize) -> bool {
+        let start = self.len as usize;
+        let end = start.saturating_add(data.len());
+        let at = self.at(start);
+        if end > limit.min(self.size()) {
+            return false;
+        }
+        let Some(to) = self.bytes.get_mut(at..at.saturating_add(data.len())) else {
+            return false;
+        };
+        to.copy_from_slice(data);
+        self.reach = self.reach.max(clamp(end));
+        true
+    }
+
     /// Up to `len` octets of free memory in one piece at `start` past the oldest octet.
     fn free(&mut self, start: usize, len: usize) -> &mut [u8] {
         let at = self.at(start);
@@ -212,7 +230,20 @@ impl Elastic {
     }
 
     /// Copies what fits of `data` to `offset` past the newest octet.
+    #[inline]
     fn copy_in(&mut self, offset: usize, data: &[u8]) -> usize {
+        if offset == 0
+            && let Some(ring) = &mut self.ring
+            && ring.append(data, self.limit as usize)
+        {
+            self.came = self.came.saturating_add(clamp(data.len()));
+            return data.len();
+        }
+        self.copy_piecewise(offset, data)
+    }
+
+    /// `copy_in` wherever `data` comes to lie.
+    fn copy_piecewise(&mut self, offset: usize, data: &[u8]) -> usize {
         let mut fits = data.len().min(self.room().saturating_sub(offset));
         let start = self.held().saturating_add(offset);
         if offset > 0 {

@@ -192,6 +192,17 @@ pub trait SocketSet<K: Socket> {
 
     /// There is news of this socket for the application. Idempotent.
     fn notify(&mut self, h: Handle<K>);
+    /// `arm`, and `wake` and `notify` as asked for: what a packet for a socket comes to, which
+    /// in a run of packets is mostly nothing new.
+    fn resume(&mut self, h: Handle<K>, at: Option<Instant>, wake: bool, notify: bool) {
+        self.arm(h, at);
+        if wake {
+            self.wake(h);
+        }
+        if notify {
+            self.notify(h);
+        }
+    }
     /// Takes a socket of which there is news.
     fn next_news(&mut self) -> Option<Handle<K>>;
 }

@@ -465,6 +465,23 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
         }
     }
 
+    fn resume(&mut self, h: Handle<K>, at: Option<Instant>, wake: bool, notify: bool) {
+        let until = at.map_or(NEVER, Instant::micros);
+        let Some(slot) = self.live_mut(h) else { return };
+        let timed = slot.timer().postpone(until) || slot.deadline == until;
+        let woken = !wake || slot.state == Run::Ready;
+        let noted = !notify || slot.news.is_linked();
+        if !timed {
+            self.arm(h, at);
+        }
+        if !woken {
+            self.wake(h);
+        }
+        if !noted {
+            self.notify(h);
+        }
+    }
+
     fn next_news(&mut self) -> Option<Handle<K>> {
         let slot = self.news.pop_front(&mut self.slots)?;
         self.handle(slot)

@@ -36,41 +36,25 @@ impl Ends {
     }
 }
 
-/// Reads and checks a packet; `None` if it was dropped.
-fn read<'p>(cx: &mut Cx, packet: &'p Ingress<'_>) -> Option<(Ends, Segment<'p>)> {
+/// Reads and checks a packet: its header, options and text; `None` if it was dropped.
+#[inline(always)]
+fn read<'p>(cx: &mut Cx, packet: &'p Ingress<'_>) -> Option<(Header, &'p [u8], &'p [u8])> {
     // A connection has one peer: what came to many is nobody's (RFC 9293 §3.9.2.3).
     if !packet.unicast {
         cx.drop(Drop::BadSegment);
         return None;
     }
     let octets: &[u8] = packet.payload;
-    let (header, options, text) = match Header::parse(octets) {
-        Ok(parts) => parts,
-        Err(_) => {
-            cx.drop(Drop::Malformed);
-            return None;
-        }
+    let Ok(parts) = Header::parse(octets) else {
+        cx.drop(Drop::Malformed);
+        return None;
     };
     if packet.meta.csum != RxCsum::Valid && Header::verify(&packet.ip, octets).is_err() {
         cx.drop(Drop::BadChecksum);
         return None;
     }
     cx.stats.tcp_received = cx.stats.tcp_received.wrapping_add(1);
-    let ends = Ends {
-        local: SocketAddr::new(packet.ip.dst, header.dst),
-        peer: SocketAddr::new(packet.ip.src, header.src),
-    };
-    let segment = Segment {
-        seq: SeqNum(header.seq),
-        ack: SeqNum(header.ack),
-        flags: header.flags,
-        window: header.window,
-        urgent: header.urgent,
-        options: TcpOptions::parse(options),
-        payload: text,
-        ecn: packet.ip.ecn(),
-    };
-    Some((ends, segment))
+    Some(parts)
 }
 
 /// Sends a plan without text through the frame that asked for it.
@@ -143,14 +127,50 @@ impl<C: Congestion> Tcp<C> {
         S: Stores<SocketOf<S, C>>,
         T: PacketTx,
     {
-        let Some((ends, segment)) = read(cx, packet) else {
+        let Some((header, options, text)) = read(cx, packet) else {
             return;
         };
+        let segment = Segment {
+            seq: SeqNum(header.seq),
+            ack: SeqNum(header.ack),
+            flags: header.flags,
+            window: header.window,
+            urgent: header.urgent,
+            options: TcpOptions::parse(options),
+            payload: text,
+            ecn: packet.ip.ecn(),
+        };
+        if let Some(h) = self.recent.handle() {
+            let flow = (&packet.ip, header.src, header.dst);
+            if self.next_of_run::<S>(set, cx, h, flow, &segment) {
+                return;
+            }
+        }
+        let ends = Ends {
+            local: SocketAddr::new(packet.ip.dst, header.dst),
+            peer: SocketAddr::new(packet.ip.src, header.src),
+        };
+        self.other::<S, T>(set, cx, answer, ends, &segment);
+    }
+
+    /// A segment that is no next one of the last connection.
+    #[inline(never)]
+    fn other<S, T>(
+        &mut self,
+        set: &mut Set<S, C>,
+        cx: &mut Cx,
+        answer: Answer<'_, T>,
+        ends: Ends,
+        segment: &Segment<'_>,
+    ) where
+        S: Stores<SocketOf<S, C>>,
+        T: PacketTx,
+    {
         let flow = ends.flow();
         let Some(h) = self.find::<S>(set, &flow) else {
-            return self.passive::<S, T>(set, cx, answer, ends, &segment);
+            return self.passive::<S, T>(set, cx, answer, ends, segment);
         };
-        self.connection::<S, T>(set, cx, answer, h, &ends, &segment);
+        self.connection::<S, T>(set, cx, answer, h, &ends, segment);
     }
 
     /// The connection of a flow.

@@ -119,7 +119,8 @@ impl<C: Congestion> Tcp<C> {
         }
     }
 
-    fn count<S>(&mut self, set: &mut Set<S, C>, cx: &mut Cx, h: Handle<S, C>)
+    #[cold]
+    pub(super) fn count<S>(&mut self, set: &mut Set<S, C>, cx: &mut Cx, h: Handle<S, C>)
     where
         S: Stores<SocketOf<S, C>>,
     {

@@ -13,7 +13,7 @@
 //! | file | of | concern |
 //! | --- | --- | --- |
 //! | `socket`, `setters`, `stream`, `accept` | shell | what applications touch: connections and listeners |
-//! | `demux` | shell | the way up: whose segment is it, and what follows |
+//! | `demux`, `run` | shell | the way up: whose segment is it, and what follows |
 //! | `passive`, `admission` | shell | handshakes that peers begin, and what they become |
 //! | `active` | shell | connections we begin: source address, port, first sequence number |
 //! | `egress`, `train` | shell | the way down: turns, plans to packets |
@@ -75,6 +75,7 @@ mod records;
 pub mod recovery;
 pub mod refused;
 pub mod rtt;
+mod run;
 pub mod sack;
 pub mod segment;
 mod seldom;

@@ -19,6 +19,15 @@ use crate::socket::{RecvBuf, SendBuf};
 use crate::wire::TcpFlags;
 use phy::Instant;
 
+/// What follows from a segment that was the next one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Next {
+    /// As [`Effects::ready`].
+    pub ready: bool,
+    /// As [`Effects::news`].
+    pub news: bool,
+}
+
 impl Effects {
     pub(super) fn drop(reason: Drop) -> Self {
         Self {
@@ -53,13 +62,45 @@ impl<C: Congestion> Tcb<C> {
         rx: &mut impl RecvBuf,
         tx: &mut impl SendBuf,
     ) -> Effects {
-        self.counts.segs_in = self.counts.segs_in.wrapping_add(1);
-        let text = u32::from(!segment.payload.is_empty());
-        self.counts.data_segs_in = self.counts.data_segs_in.wrapping_add(text);
+        if let Some(next) = self.receive_next(cfg, now, segment, rx, tx) {
+            return Effects {
+                ready: next.ready,
+                news: next.news,
+                ..Effects::default()
+            };
+        }
+        self.count_received(segment);
         let before = self.seen();
         let effects = self.received(cfg, now, segment, rx, tx);
         self.tell_since(cfg, now, before);
         effects
+    }
+
+    #[inline]
+    fn count_received(&mut self, segment: &Segment<'_>) {
+        self.counts.segs_in = self.counts.segs_in.wrapping_add(1);
+        let text = u32::from(!segment.payload.is_empty());
+        self.counts.data_segs_in = self.counts.data_segs_in.wrapping_add(text);
+    }
+
+    /// As `receive`, if it is the next segment of an undisturbed connection; else `None`, and
+    /// nothing happened.
+    pub(super) fn receive_next(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        rx: &mut impl RecvBuf,
+        tx: &mut impl SendBuf,
+    ) -> Option<Next> {
+        if self.state != State::Established {
+            return None;
+        }
+        let before = self.seen();
+        let next = self.predicted(cfg, now, segment, rx, tx)?;
+        self.count_received(segment);
+        self.tell_since(cfg, now, before);
+        Some(next)
     }
 
     /// By state.
@@ -73,11 +114,6 @@ impl<C: Congestion> Tcb<C> {
         tx: &mut impl SendBuf,
     ) -> Effects {
         match self.state {
-            State::Established => {
-                if let Some(effects) = self.predicted(cfg, now, segment, rx, tx) {
-                    return effects;
-                }
-            }
             State::Closed | State::Listen => return Effects::answer(reset_for(segment)),
             // The TIME-WAIT table answers for it.
             State::TimeWait => return Effects::drop(Drop::BadSegment),
@@ -97,7 +133,7 @@ impl<C: Congestion> Tcb<C> {
         segment: &Segment<'_>,
         rx: &mut impl RecvBuf,
         tx: &mut impl SendBuf,
-    ) -> Option<Effects> {
+    ) -> Option<Next> {
         let plain = self.ecn.is_usual(segment)
             && segment.seq == self.rcv_nxt
             && self.flight.is_calm()
@@ -132,21 +168,21 @@ impl<C: Congestion> Tcb<C> {
         if self.ecn.is_accurate() {
             self.accurate_predicted(now, segment);
         }
-        let mut effects = Effects::default();
+        let mut news = false;
         if advance > 0 {
             self.advance(cfg, now, segment.ack, echo, tx);
             self.tune_send(cfg, advance, tx);
-            effects.news = tx.queued() <= third_free(tx.capacity());
+            news = tx.queued() <= third_free(tx.capacity());
         }
         // It is the latest there is, so its window counts (RFC 9293 §3.10.7.4, fifth).
         self.take_window(segment);
         if len > 0 {
             self.measure_segment(cfg, len, segment.flags.psh());
-            effects.news |= self.text_in_order(cfg, now, segment.payload, rx);
+            news |= self.text_in_order(cfg, now, segment.payload, rx);
             self.tune_receive(cfg, now, len, echo, rx);
         }
-        effects.ready = self.wants_to_send(tx);
-        Some(effects)
+        let ready = self.wants_to_send(tx);
+        Some(Next { ready, news })
     }
 
     /// The long way: RFC 9293 §3.10.7.4 step by step.
