@@ -11,7 +11,9 @@ for tool in fmt:rustfmt clippy:clippy; do
 done
 
 cargo fmt --all --check
-cargo fmt --manifest-path ci/fuzz/Cargo.toml --check
+for crate in fuzz bench matrix; do
+  cargo fmt --manifest-path "ci/$crate/Cargo.toml" --check
+done
 # Each set of features that changes what is compiled; `--all-targets` with all of them.
 for features in "" alloc std; do
   echo "== clippy, features: ${features:-none}"

@@ -1,7 +1,7 @@
 //! What happens to a connection, for people who look: a stream of small values.
 //!
 //! Invariant: events tell of changes and cause none; a connection whose congestion control does
-//! not [watch](Congestion::watches) computes nothing for them. [`Tcb::tell`] is the one way the
+//! not [watch](Congestion::watches) computes nothing for them. `Tcb::tell` is the one way the
 //! core reports; who wants to hear is an [`Observer`] in an
 //! [`Observed`](super::congestion::Observed), or a congestion control of one's own.
 //!
