@@ -3,8 +3,7 @@
 //!
 //! Invariant: the tallies are the sums over the records, so that the octets in the network
 //! ("pipe") are SND.NXT - SND.UNA less what was reported or lost, plus what was sent again. What
-//! was reported is never lost. A peer's reports change whole segments only, cut at most a bounded
-//! number of records, and cost O(log n) where they repeat what is known. Called by
+//! was reported is never lost. What reports change is in `scoreboard`. Called by
 //! [`Tcb`](super::Tcb).
 
 use super::congestion::delivery::News;
@@ -12,11 +11,10 @@ use super::congestion::{Delivery, Lost, Pacer, Stamp};
 use super::probe::Tail;
 use super::prr::Prr;
 use super::rack::Rack;
-use super::records::{AMBIGUOUS, LOST, MOST, REPEATED, Record, Records, SACKED};
+use super::records::{AMBIGUOUS, LOST, REPEATED, Record, Records, SACKED};
 use super::recovery::CaState;
 use super::seq::SeqNum;
 use super::undo::Undo;
-use core::ops::{Deref, DerefMut};
 use phy::Instant;
 
 /// Octets, and the segments they are in.
@@ -83,7 +81,7 @@ pub(super) struct Heard {
 pub struct Flight {
     pub(super) records: Records,
     /// Records there may be.
-    limit: u16,
+    pub(super) limit: u16,
     /// Changes since records were last joined to make room.
     since_coarse: u16,
     pub(super) sacked: Tally,
@@ -152,7 +150,7 @@ impl Flight {
         }
     }
 
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         usize::from(self.limit)
     }
 
@@ -171,7 +169,7 @@ impl Flight {
 
     /// Adds or takes a record's octets to or from the tallies.
     #[inline]
-    fn count(&mut self, flags: u8, octets: u32, segments: u16, more: bool) {
+    pub(super) fn count(&mut self, flags: u8, octets: u32, segments: u16, more: bool) {
         if flags & (SACKED | LOST | REPEATED) == 0 {
             return;
         }
@@ -204,7 +202,7 @@ impl Flight {
     }
 
     /// Changes flags of the `n`th record, and the tallies with them.
-    fn mark(&mut self, n: usize, set: u8, clear: u8) {
+    pub(super) fn mark(&mut self, n: usize, set: u8, clear: u8) {
         let (octets, segments) = self.size(n);
         let Some(record) = self.records.get_mut(n) else {
             return;
@@ -317,7 +315,7 @@ impl Flight {
 
     /// Octets of `record` from `seq` to `end` arrived, of which that was not known.
     #[inline]
-    fn arrived(
+    pub(super) fn arrived(
         &mut self,
         at: &At,
         record: &Record,
@@ -335,7 +333,7 @@ impl Flight {
     }
 
     /// What to remember of octets that arrived out of turn, or before a loss.
-    fn arrived_once(&self, (seq, end): (SeqNum, SeqNum), fack: SeqNum, to: &mut Heard) {
+    pub(super) fn arrived_once(&self, (seq, end): (SeqNum, SeqNum), fack: SeqNum, to: &mut Heard) {
         if seq.lt(fack) && to.reordered.is_none_or(|oldest| seq.lt(oldest)) {
             to.reordered = Some(seq);
         }
@@ -382,169 +380,6 @@ impl Flight {
         }
         self.fack = self.fack.max(ack);
         self.due_from = self.due_from.max(ack);
-    }
-
-    /// The peer reported `lo..hi`, which lie in flight.
-    pub(super) fn report(&mut self, at: &At, lo: SeqNum, hi: SeqNum, fack: SeqNum, to: &mut Heard) {
-        let mut n = self.records.find(lo);
-        // Each turn leaves one record behind, or ends.
-        while let Some(&record) = self.records.get(n) {
-            let start = self.records.start_of(n);
-            if start.ge(hi) {
-                break;
-            }
-            if record.is(SACKED) {
-                n = n.wrapping_add(1);
-                continue;
-            }
-            // Whole segments only: what begins or ends inside one is no report of it.
-            let mss = u32::from(record.mss.max(1));
-            let before = lo.saturating_since(start);
-            let from = start + before.div_ceil(mss).saturating_mul(mss);
-            let to_end = if record.end.le(hi) {
-                record.end
-            } else {
-                let inside = hi.since(start);
-                start + (inside - inside % mss)
-            };
-            if from.ge(to_end) {
-                n = n.wrapping_add(1);
-                continue;
-            }
-            let Some((n_after, segments)) = self.report_part(n, from, to_end) else {
-                // No room to remember it: it counts as not reported (RFC 2018 §8 allows the
-                // peer as much).
-                n = n.wrapping_add(1);
-                continue;
-            };
-            let octets = to_end.since(from);
-            self.arrived(at, &record, (from, to_end), segments, to);
-            self.count(SACKED, octets, segments, true);
-            to.reported = to.reported.saturating_add(octets);
-            if !record.is(AMBIGUOUS) {
-                let sent_at = record.stamp.sent_at();
-                let oldest = to.sacked_at.map_or(sent_at, |(oldest, _)| oldest);
-                to.sacked_at = Some((oldest, sent_at));
-                self.arrived_once((from, to_end), fack, to);
-            }
-            self.fack = self.fack.max(to_end);
-            n = n_after;
-        }
-    }
-
-    /// Marks `from..to`, a part of the `n`th record, as reported, together with reported
-    /// neighbours; gives the number of the record behind, and its segments. Tallies are the
-    /// caller's.
-    fn report_part(&mut self, n: usize, from: SeqNum, to: SeqNum) -> Option<(usize, u16)> {
-        let record = *self.records.get(n)?;
-        let (start, next) = (self.records.start_of(n), n.wrapping_add(1));
-        let (first, last) = (from == start, to == record.end);
-        let reported = |n: usize| self.records.get(n).is_some_and(|r| r.is(SACKED));
-        let left = first && n > 0 && reported(n.wrapping_sub(1));
-        let right = last && reported(next);
-        let octets = record.end.since(start);
-        let ahead = record.segments_in(from.since(start), octets);
-        let upto = record.segments_in(to.since(start), octets);
-        let part = Record {
-            end: to,
-            segments: upto.saturating_sub(ahead).max(1),
-            flags: SACKED | record.flags & AMBIGUOUS,
-            ..record
-        };
-        let segments = part.segments;
-        let grow = |other: &mut Record, more: u16| {
-            other.segments = other.segments.saturating_add(more);
-        };
-        if left {
-            let previous = n.wrapping_sub(1);
-            let following = self.records.get(next).copied().filter(|_| right);
-            let previous_record = self.records.get_mut(previous)?;
-            previous_record.end = to;
-            grow(previous_record, part.segments);
-            if let Some(following) = following {
-                previous_record.end = following.end;
-                grow(previous_record, following.segments);
-                self.records.remove(next);
-            }
-            if last {
-                self.records.remove(n);
-                return Some((n, segments));
-            }
-            let rest = self.records.get_mut(n)?;
-            rest.segments = rest.segments.saturating_sub(segments).max(1);
-            return Some((n, segments));
-        }
-        if right {
-            grow(self.records.get_mut(next)?, part.segments);
-            if first {
-                self.records.remove(n);
-                return Some((next, segments));
-            }
-            let rest = self.records.get_mut(n)?;
-            rest.end = from;
-            rest.segments = ahead.max(1);
-            return Some((next.wrapping_add(1), segments));
-        }
-        if first && last {
-            *self.records.get_mut(n)? = part;
-            return Some((next, segments));
-        }
-        // A peer's reports leave room for what we send.
-        let room = self.limit() / 4 * 3;
-        let new = usize::from(!first).wrapping_add(usize::from(!last));
-        if self.records.len().wrapping_add(new) > room {
-            return None;
-        }
-        let rest = Record {
-            segments: record.segments.saturating_sub(upto).max(1),
-            ..record
-        };
-        let mut at = n;
-        if !first {
-            let ahead = Record {
-                end: from,
-                segments: ahead.max(1),
-                ..record
-            };
-            self.records.insert(at, ahead, room);
-            at = at.wrapping_add(1);
-        }
-        if last {
-            *self.records.get_mut(at)? = part;
-        } else {
-            self.records.insert(at, part, room);
-            *self.records.get_mut(at.wrapping_add(1))? = rest;
-        }
-        Some((at.wrapping_add(1), segments))
-    }
-
-    /// Octets of `lo..hi` in flight that were not reported.
-    pub(super) fn unreported(&self, lo: SeqNum, hi: SeqNum) -> u32 {
-        let (mut octets, mut n) = (0_u32, self.records.find(lo));
-        while let Some(record) = self.records.get(n) {
-            let start = self.records.start_of(n);
-            if start.ge(hi) {
-                break;
-            }
-            if !record.is(SACKED) {
-                let part = record.end.min(hi).saturating_since(start.max(lo));
-                octets = octets.saturating_add(part);
-            }
-            n = n.wrapping_add(1);
-        }
-        octets
-    }
-
-    /// The peer threw away what it reported (RFC 2018 §8): believe nothing of it.
-    pub(super) fn forget_reports(&mut self) {
-        for n in 0..self.records.len() {
-            self.mark(n, 0, SACKED);
-        }
-    }
-
-    /// The first record: was it reported?
-    pub(super) fn is_reneged(&self) -> bool {
-        self.records.get(0).is_some_and(|first| first.is(SACKED))
     }
 
     /// Holds the `n`th record, which is out, to be lost.
@@ -621,82 +456,8 @@ impl Flight {
     }
 }
 
-/// A [`Flight`] that takes memory only while it says something; without an allocator it is
-/// always there.
-#[derive(Debug, Default)]
-pub struct Lazy(Kept);
-
-#[cfg(feature = "alloc")]
-type Kept = Option<alloc::boxed::Box<Flight>>;
-#[cfg(not(feature = "alloc"))]
-type Kept = Flight;
-
-/// Nothing in flight.
-#[cfg(feature = "alloc")]
-static NOTHING: Flight = Flight::new();
-
 impl Default for Flight {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Lazy {
-    /// Octets are about to be sent, within `limit` records, on a connection that delivered
-    /// `delivered` so far.
-    #[inline]
-    pub(super) fn begin(&mut self, limit: u16, delivered: u32) {
-        if self.limit == 0 {
-            self.make(limit, delivered);
-        }
-    }
-
-    #[cold]
-    fn make(&mut self, limit: u16, delivered: u32) {
-        self.limit = limit.clamp(8, MOST);
-        // What follows a pause is no measure of the path.
-        self.delivery = Delivery::new(delivered, delivered > 0);
-    }
-
-    /// Octets of memory it takes besides itself.
-    #[inline]
-    pub(super) fn memory(&self) -> usize {
-        #[cfg(feature = "alloc")]
-        return self
-            .0
-            .as_ref()
-            .map_or(0, |flight| size_of::<Flight>() + flight.records.memory());
-        #[cfg(not(feature = "alloc"))]
-        0
-    }
-
-    /// Gives the memory back, if nothing is in flight and nothing was learned that is worth it.
-    pub(super) fn trim(&mut self) {
-        if self.records.is_empty() && self.rack.knows_nothing() {
-            *self = Self::default();
-        }
-    }
-}
-
-impl Deref for Lazy {
-    type Target = Flight;
-    #[inline]
-    fn deref(&self) -> &Flight {
-        #[cfg(feature = "alloc")]
-        return self.0.as_deref().unwrap_or(&NOTHING);
-        #[cfg(not(feature = "alloc"))]
-        &self.0
-    }
-}
-
-impl DerefMut for Lazy {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Flight {
-        #[cfg(feature = "alloc")]
-        return self
-            .0
-            .get_or_insert_with(|| alloc::boxed::Box::new(Flight::new()));
-        #[cfg(not(feature = "alloc"))]
-        &mut self.0
     }
 }

@@ -54,6 +54,7 @@ pub mod info;
 mod info_text;
 #[cfg(feature = "std")]
 mod io;
+mod lazy;
 pub mod limits;
 mod listen;
 mod measure;
@@ -77,6 +78,7 @@ pub mod refused;
 pub mod rtt;
 mod run;
 pub mod sack;
+mod scoreboard;
 pub mod segment;
 mod seldom;
 pub mod send;

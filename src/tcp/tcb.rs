@@ -15,7 +15,7 @@ use super::congestion::Congestion;
 use super::ecn::{Agreed, EcnState};
 use super::error::TcpError;
 use super::fastopen::Early;
-use super::flight::Lazy;
+use super::lazy::Lazy;
 use super::memory::Level;
 use super::options::{Chosen, Options};
 use super::rare::Rare;

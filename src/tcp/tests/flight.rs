@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use super::harness::Harness;
-use crate::tcp::flight::{At, Heard, Lazy, Tally};
+use crate::tcp::flight::{At, Heard, Tally};
+use crate::tcp::lazy::Lazy;
 use crate::tcp::records::{LOST, REPEATED, SACKED};
 use crate::tcp::{Config, SeqNum};
 use phy::Instant;
