@@ -122,7 +122,9 @@ impl Way {
 
 /// Shift of the windows of side `by`, if both said they scale.
 fn shift(ways: &[Way; 2], by: usize) -> u8 {
-    let scale = |side: usize| ways[side].syn.and_then(|syn| syn.window_scale);
+    // What came with a SYN-ACK may count before it is acknowledged.
+    let syn = |way: &Way| way.syn.or_else(|| Some(way.syns.last()?.1));
+    let scale = |side: usize| syn(&ways[side])?.window_scale;
     match (scale(by), scale(1 - by)) {
         (Some(own), Some(_)) => own,
         _ => 0,
