@@ -167,8 +167,8 @@ fn datagrams_and_gaps_need_nothing_once_warm() {
 }
 
 /// Octets of heap for an established idle connection, at most: its socket, its slot, its index
-/// entry. It is to become 512; until then it must not grow.
-const MOST: i64 = 560;
+/// entry.
+const MOST: i64 = 512;
 
 #[test]
 fn an_idle_connection_takes_little_memory() {

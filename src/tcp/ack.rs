@@ -198,7 +198,10 @@ impl<C: Congestion> Tcb<C> {
         let ts = timestamp(now, self.ts_offset);
         // A clock that runs ahead of ours is no echo of it.
         let age = |echo: u32| Some(ts.wrapping_sub(echo)).filter(|ms| *ms < 0x8000_0000);
-        let known = |sent_at: &u32| !self.rtt.is_ambiguous(now, *sent_at);
+        let least = self.rtt.least_us();
+        let again = self.rare.get().map(|rare| rare.repeated);
+        let again = again.unwrap_or_default();
+        let known = |sent_at: &u32| !again.is_ambiguous(now, least, *sent_at);
         let times = if let Some((oldest, newest)) = heard.acked_at
             && !heard.ambiguous
             && known(&newest)
@@ -213,16 +216,16 @@ impl<C: Congestion> Tcb<C> {
             // What is reported besides may have been for the second time.
             Some((us.wrapping_sub(newest), us.wrapping_sub(newest)))
         } else {
-            let clear = |echo: &u32| acked && !self.rtt.is_ambiguous_echo(now, *echo);
+            let clear = |echo: &u32| acked && !again.is_ambiguous_echo(now, least, *echo);
             let ticks = echo.filter(clear).and_then(age);
             ticks.map(|ms| {
                 let us = ms.max(1).saturating_mul(1000);
                 (us, us)
             })
         };
-        let too_soon = self.rtt.is_too_soon(now);
-        if acked {
-            self.rtt.passed(self.snd_una);
+        let too_soon = again.is_too_soon(now, least);
+        if acked && let Some(rare) = self.rare.get_mut() {
+            rare.repeated.passed(self.snd_una);
         }
         let Some((old, new)) = times else {
             // One that answers the first transmission shows that the timer was too short.

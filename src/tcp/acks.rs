@@ -44,10 +44,6 @@ pub struct Acking {
     pub(super) delay_ms: u8,
     /// We answer what we receive: acknowledgments ride on the answers.
     pub(super) interactive: bool,
-    /// Challenge ACKs sent since `challenge_at`.
-    pub(super) challenges: u8,
-    /// Replies to text outside the window since `invalid_at`.
-    pub(super) replies: u8,
     /// Octets of text of a full segment of the peer, as seen; 0 before any text came.
     pub(super) rcv_mss: u16,
     /// Octets of text of the last segment that was smaller: two alike lower `rcv_mss`.
@@ -56,10 +52,6 @@ pub struct Acking {
     pub(super) last_sent: SeqNum,
     /// When text last came, milliseconds modulo 2^32.
     pub(super) text_at: u32,
-    /// When the period of `challenges` began, milliseconds modulo 2^32.
-    pub(super) challenge_at: u32,
-    /// When the interval of `replies` began, milliseconds modulo 2^32.
-    pub(super) invalid_at: u32,
 }
 
 /// Milliseconds of a delay, at most 250.
@@ -225,9 +217,10 @@ impl<C: Congestion> Tcb<C> {
         rx: &impl RecvBuf,
         reason: Drop,
     ) -> Effects {
+        let rare = self.rare.make();
         let admitted = admit(
-            &mut self.ack.challenges,
-            &mut self.ack.challenge_at,
+            &mut rare.challenges,
+            &mut rare.challenge_at,
             now,
             cfg.challenge_period,
             cfg.challenge_acks,
@@ -240,8 +233,8 @@ impl<C: Congestion> Tcb<C> {
 
     /// May another reply to a segment without text outside the window be sent?
     pub(super) fn admit_reply(&mut self, cfg: &Config, now: Instant) -> bool {
-        let (ack, period) = (&mut self.ack, cfg.invalid_interval);
-        admit(&mut ack.replies, &mut ack.invalid_at, now, period, 1)
+        let (rare, period) = (self.rare.make(), cfg.invalid_interval);
+        admit(&mut rare.replies, &mut rare.invalid_at, now, period, 1)
     }
 
     /// The ACK for a segment outside the window, or too old (RFC 9293 §3.10.7.4, first): one in
@@ -259,9 +252,10 @@ impl<C: Congestion> Tcb<C> {
         if end != seq && end.le(self.rcv_nxt) && reason != Drop::Paws {
             self.note_duplicate(cfg, seq, end);
         }
+        let rare = self.rare.make();
         let admitted = admit(
-            &mut self.ack.replies,
-            &mut self.ack.invalid_at,
+            &mut rare.replies,
+            &mut rare.invalid_at,
             now,
             cfg.invalid_interval,
             most,

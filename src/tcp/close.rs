@@ -206,7 +206,7 @@ impl<C: Congestion> Tcb<C> {
                     return (false, Effects::default());
                 }
                 // A SYN goes again at once, without what made it large (RFC 7413 §4.1.3).
-                let text = self.early.any(Early::TEXT) && self.retransmits == 0;
+                let text = self.early.any(Early::TEXT) && self.retransmits() == 0;
                 self.syn_due |= self.state == State::SynSent && text;
                 let effects = Effects {
                     ready: true,

@@ -10,6 +10,7 @@ use super::config::Config;
 use super::congestion::Congestion;
 use super::fastopen::EarlyFailure;
 use super::recovery::CaState;
+use super::rtt::Repeated;
 use super::segment::timestamp;
 use super::tcb::{State, Tcb};
 use crate::socket::{RecvBuf, SendBuf};
@@ -244,7 +245,7 @@ impl<C: Congestion> Tcb<C> {
             reordering: out.rack.degree(cfg),
             rcv_rtt: self.rcv_rtt(),
             rcv_space: self.rcv_space(),
-            total_retrans: self.retransmits,
+            total_retrans: self.retransmits(),
             pacing_rate: self.pacing_rate(cfg),
             max_pacing_rate: self.options.max_pacing_rate(),
             bytes_acked: self.counts.acked,
@@ -290,6 +291,20 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn unsent_text(&self, tx: &impl SendBuf) -> usize {
         let unsent = self.unsent(tx);
         unsent.saturating_sub(usize::from(self.fin_queued && !self.fin_sent))
+    }
+
+    /// Segments were sent again, with timestamp `ts`: they count, and what their
+    /// acknowledgment answers is in doubt.
+    pub(super) fn retransmitted(&mut self, now: Instant, ts: u32, segments: u32) {
+        let end = self.snd_nxt;
+        let rare = self.rare.make();
+        rare.repeated = Repeated::new(now, end, ts);
+        rare.retransmits = rare.retransmits.wrapping_add(segments);
+    }
+
+    /// Segments retransmitted.
+    pub(super) fn retransmits(&self) -> u32 {
+        self.rare.get().map_or(0, |rare| rare.retransmits)
     }
 
     /// Counts octets of text that were sent again.

@@ -5,6 +5,8 @@
 
 use super::pmtu::Pmtu;
 use super::push::Ends;
+use super::rtt::Repeated;
+use super::sack::Range;
 use super::seq::SeqNum;
 
 /// See the module.
@@ -12,6 +14,22 @@ use super::seq::SeqNum;
 pub(super) struct Rare {
     /// Octets of text retransmitted.
     pub bytes_retrans: u64,
+    /// Segments retransmitted.
+    pub retransmits: u32,
+    /// What was retransmitted last.
+    pub repeated: Repeated,
+    /// Where the peer's FIN is, if it came before all of its text.
+    pub fin_at: Option<SeqNum>,
+    /// Text that came twice, to be reported once (RFC 2883 §4); empty if none did.
+    pub duplicate: Range,
+    /// Challenge ACKs sent since `challenge_at`.
+    pub challenges: u8,
+    /// Replies to text outside the window since `invalid_at`.
+    pub replies: u8,
+    /// When the period of `challenges` began, milliseconds modulo 2^32.
+    pub challenge_at: u32,
+    /// When the interval of `replies` began, milliseconds modulo 2^32.
+    pub invalid_at: u32,
     /// Expirations of the retransmission timer.
     pub total_rto: u16,
     /// Runs of them that ended in an acknowledgment.

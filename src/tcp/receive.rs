@@ -324,7 +324,7 @@ impl<C: Congestion> Tcb<C> {
                 effects.dropped = Some(Drop::Memory);
             }
             self.tune_receive(cfg, now, text, echo, rx);
-            if self.fin_seen && self.rcv_nxt == self.fin_at {
+            if self.fin_seen && self.fin_at() == self.rcv_nxt {
                 if let Some(gone) = self.fin(now, rx) {
                     return gone;
                 }
@@ -403,6 +403,12 @@ impl<C: Congestion> Tcb<C> {
         stored > 0
     }
 
+    /// Where the peer's FIN is, once it was seen: here, unless that was noted.
+    fn fin_at(&self) -> SeqNum {
+        let noted = self.rare.get().and_then(|rare| rare.fin_at);
+        noted.unwrap_or(self.rcv_nxt)
+    }
+
     /// Stores text, in order or not, as far as window, buffer and memory take it, and notes a
     /// FIN behind it. False if memory did not.
     fn text(
@@ -422,9 +428,10 @@ impl<C: Congestion> Tcb<C> {
         let fresh = text.get(old.min(text.len())..).unwrap_or(&[]);
         let fitting = fresh.get(..room.min(fresh.len())).unwrap_or(&[]);
         let is_last = (self.rcv_nxt + self.reassembly.gaps.end()).le(text_end);
+        let mut fin_at = self.fin_seen.then(|| self.fin_at());
         if fin && text_end.le(self.rcv_adv) && !self.fin_seen && is_last {
             self.fin_seen = true;
-            self.fin_at = text_end;
+            fin_at = Some(text_end);
         }
         if old > 0 {
             self.note_duplicate(cfg, seq, self.rcv_nxt.min(text_end));
@@ -432,8 +439,8 @@ impl<C: Congestion> Tcb<C> {
             self.acknowledge_quickly(cfg);
         }
         // Nothing lies behind a FIN.
-        let fitting = if self.fin_seen {
-            let most = self.fin_at.saturating_since(from) as usize;
+        let fitting = if let Some(fin_at) = fin_at {
+            let most = fin_at.saturating_since(from) as usize;
             fitting.get(..most.min(fitting.len())).unwrap_or(&[])
         } else {
             fitting
@@ -455,6 +462,9 @@ impl<C: Congestion> Tcb<C> {
             }
             self.text_arrived(cfg, now);
         }
+        if let Some(fin_at) = fin_at.filter(|at| *at != self.rcv_nxt) {
+            self.rare.make().fin_at = Some(fin_at);
+        }
         // At once: out of order, a gap filled, twice, beyond the window, or a FIN
         // (RFC 5681 §4.2, RFC 9293 §3.10.7.4).
         let all = !fitting.is_empty() && fitting.len() == fresh.len();
@@ -467,10 +477,13 @@ impl<C: Congestion> Tcb<C> {
     /// The peer's FIN is next (RFC 9293 §3.10.7.4, eighth). `Some` if that ends the connection.
     fn fin(&mut self, now: Instant, rx: &impl RecvBuf) -> Option<Effects> {
         self.fin_seen = false;
+        if let Some(rare) = self.rare.get_mut() {
+            rare.fin_at = None;
+        }
         self.rcv_nxt += 1;
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
         self.reassembly.gaps.clear();
-        self.reassembly.duplicate = Default::default();
+        self.forget_duplicate();
         self.ack.owed = Owed::Now;
         match self.state {
             State::Established => self.enter(now, State::CloseWait),

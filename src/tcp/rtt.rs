@@ -37,13 +37,6 @@ pub struct Rtt {
     backoff: u8,
     /// A SYN was repeated, and nothing was measured.
     fallback: bool,
-    /// Octets before `repeated_to` may have been sent more than once.
-    repeated: bool,
-    /// See `repeated`.
-    repeated_to: SeqNum,
-    /// When the last retransmission among them left, microseconds modulo 2^32, and its timestamp.
-    repeated_at: u32,
-    repeated_ts: u32,
 }
 
 impl Rtt {
@@ -177,51 +170,10 @@ impl Rtt {
         self.backoff = self.backoff.saturating_sub(1);
     }
 
-    /// Something before `end` was retransmitted `now` with timestamp `ts`.
-    #[inline]
-    pub fn retransmitted(&mut self, now: Instant, end: SeqNum, ts: u32) {
-        self.repeated = true;
-        self.repeated_to = end;
-        self.repeated_at = now.micros() as u32;
-        self.repeated_ts = ts;
-    }
-
-    /// Does an acknowledgment that comes `now` come too soon to answer the last retransmission?
-    #[inline]
-    pub const fn is_too_soon(&self, now: Instant) -> bool {
-        let us = (now.micros() as u32).wrapping_sub(self.repeated_at);
-        self.repeated && us < self.least_us() / 2
-    }
-
-    /// Octets last sent at `sent_at`, microseconds, are reported `now`: may that answer another
-    /// transmission, their own having been answered by what was lost on the way? It may if
-    /// others were sent again since (Karn's algorithm, RFC 6298 §3, goes no further than to
-    /// octets that were repeated themselves).
-    #[inline]
-    pub const fn is_ambiguous(&self, now: Instant, sent_at: u32) -> bool {
-        let older = (sent_at.wrapping_sub(self.repeated_at) as i32) <= 0;
-        self.repeated && older && !self.is_too_soon(now)
-    }
-
-    /// The same of an echo of our timestamp `echo`: it answers a retransmission, or something
-    /// later, if it is of that time. An older one may be repeated by a peer whose acknowledgment
-    /// was lost (RFC 7323 §4.3).
-    #[inline]
-    pub const fn is_ambiguous_echo(&self, now: Instant, echo: u32) -> bool {
-        let older = (echo.wrapping_sub(self.repeated_ts) as i32) < 0;
-        self.repeated && older && !self.is_too_soon(now)
-    }
-
     /// New octets were acknowledged, with nothing to measure.
     #[inline]
     pub fn progress(&mut self) {
         self.backoff = 0;
-    }
-
-    /// Octets before `una` were acknowledged.
-    #[inline]
-    pub fn passed(&mut self, una: SeqNum) {
-        self.repeated &= una.lt(self.repeated_to);
     }
 
     /// Expirations of the timer since the last progress, by which the timeout is doubled.
@@ -259,6 +211,62 @@ impl Rtt {
     pub fn least(&self) -> Option<Duration> {
         let least = self.least_us();
         (least != 0).then(|| Duration::from_micros(u64::from(least)))
+    }
+}
+
+/// What was sent more than once: what comes now may answer either.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Repeated {
+    /// Octets before `to` may have been.
+    some: bool,
+    to: SeqNum,
+    /// When the last of them left, microseconds modulo 2^32, and its timestamp.
+    at: u32,
+    ts: u32,
+}
+
+impl Repeated {
+    /// Something before `end` was retransmitted `now` with timestamp `ts`.
+    pub const fn new(now: Instant, end: SeqNum, ts: u32) -> Self {
+        Self {
+            some: true,
+            to: end,
+            at: now.micros() as u32,
+            ts,
+        }
+    }
+
+    /// Does an acknowledgment that comes `now` come too soon to answer the last retransmission,
+    /// where no round trip takes less than `least` microseconds?
+    #[inline]
+    pub const fn is_too_soon(&self, now: Instant, least: u32) -> bool {
+        let us = (now.micros() as u32).wrapping_sub(self.at);
+        self.some && us < least / 2
+    }
+
+    /// Octets last sent at `sent_at`, microseconds, are reported `now`: may that answer another
+    /// transmission, their own having been answered by what was lost on the way? It may if
+    /// others were sent again since (Karn's algorithm, RFC 6298 §3, goes no further than to
+    /// octets that were repeated themselves).
+    #[inline]
+    pub const fn is_ambiguous(&self, now: Instant, least: u32, sent_at: u32) -> bool {
+        let older = (sent_at.wrapping_sub(self.at) as i32) <= 0;
+        self.some && older && !self.is_too_soon(now, least)
+    }
+
+    /// The same of an echo of our timestamp `echo`: it answers a retransmission, or something
+    /// later, if it is of that time. An older one may be repeated by a peer whose acknowledgment
+    /// was lost (RFC 7323 §4.3).
+    #[inline]
+    pub const fn is_ambiguous_echo(&self, now: Instant, least: u32, echo: u32) -> bool {
+        let older = (echo.wrapping_sub(self.ts) as i32) < 0;
+        self.some && older && !self.is_too_soon(now, least)
+    }
+
+    /// Octets before `una` were acknowledged.
+    #[inline]
+    pub fn passed(&mut self, una: SeqNum) {
+        self.some &= una.lt(self.to);
     }
 }
 
@@ -381,13 +389,14 @@ mod tests {
     #[test]
     fn what_may_answer_a_retransmission_is_ambiguous() {
         let (end, at) = (SeqNum(100), Instant::from_millis);
-        let mut rtt = of(7000);
-        rtt.retransmitted(at(50), end, 50);
-        assert!(rtt.is_ambiguous_echo(at(60), 49) && !rtt.is_ambiguous_echo(at(60), 50));
-        assert!(rtt.is_ambiguous(at(60), 50_000) && !rtt.is_ambiguous(at(60), 50_001));
+        let mut again = Repeated::new(at(50), end, 50);
+        let echoed = |again: &Repeated, ms, echo| again.is_ambiguous_echo(at(ms), 7000, echo);
+        let left = |again: &Repeated, ms, us| again.is_ambiguous(at(ms), 7000, us);
+        assert!(echoed(&again, 60, 49) && !echoed(&again, 60, 50));
+        assert!(left(&again, 60, 50_000) && !left(&again, 60, 50_001));
         // Sooner than the path allows, it cannot answer the retransmission.
-        assert!(!rtt.is_ambiguous(at(53), 1000) && !rtt.is_ambiguous_echo(at(53), 1));
-        rtt.passed(end);
-        assert!(!rtt.is_ambiguous(at(60), 50_000) && !rtt.is_ambiguous_echo(at(60), 49));
+        assert!(!left(&again, 53, 1000) && !echoed(&again, 53, 1));
+        again.passed(end);
+        assert!(!left(&again, 60, 50_000) && !echoed(&again, 60, 49));
     }
 }

@@ -23,8 +23,6 @@ pub type Range = (SeqNum, SeqNum);
 pub struct Reassembly {
     /// Received ranges after RCV.NXT.
     pub(super) gaps: Gaps,
-    /// Text that came twice, to be reported once (RFC 2883 §4); empty if none did.
-    pub(super) duplicate: Range,
 }
 
 impl<C: Congestion> Tcb<C> {
@@ -53,8 +51,9 @@ impl<C: Congestion> Tcb<C> {
     fn take_duplicate(&mut self, lo: SeqNum, hi: SeqNum, heard: &mut Heard) {
         let segments = hi.since(lo).div_ceil(u32::from(self.mss.max(1)));
         // More than was ever repeated did not come of our repeating it (RFC 3708 §3).
+        let repeated = self.retransmits();
         let flight = &mut *self.flight;
-        let ours = flight.rack.duplicates.saturating_add(segments) <= self.retransmits;
+        let ours = flight.rack.duplicates.saturating_add(segments) <= repeated;
         let probe = flight.tail == Tail::Again && hi == flight.tail_end;
         heard.twice = Some((lo, hi));
         flight.rack.duplicate(segments, probe || !ours);
@@ -68,9 +67,11 @@ impl<C: Congestion> Tcb<C> {
     #[inline]
     pub(super) fn sack_blocks(&self) -> SackBlocks {
         let mut blocks = SackBlocks::NONE;
-        let (lo, hi) = self.reassembly.duplicate;
-        if lo != hi {
-            blocks.push(lo.0, hi.0);
+        if let Some(rare) = self.rare.get() {
+            let (lo, hi) = rare.duplicate;
+            if lo != hi {
+                blocks.push(lo.0, hi.0);
+            }
         }
         if self.reassembly.gaps.is_empty() {
             return blocks;
@@ -96,7 +97,15 @@ impl<C: Congestion> Tcb<C> {
     /// Text `lo..hi` came that was here already.
     pub(super) fn note_duplicate(&mut self, cfg: &Config, lo: SeqNum, hi: SeqNum) {
         if cfg.dsack && self.sack && lo.lt(hi) {
-            self.reassembly.duplicate = (lo, hi);
+            self.rare.make().duplicate = (lo, hi);
+        }
+    }
+
+    /// What came twice was reported, or need not be.
+    #[inline]
+    pub(super) fn forget_duplicate(&mut self) {
+        if let Some(rare) = self.rare.get_mut() {
+            rare.duplicate = Range::default();
         }
     }
 }

@@ -394,9 +394,8 @@ impl<C: Congestion> Tcb<C> {
             self.sent_new(now, plan, end);
         } else {
             let ts = timestamp(now, self.ts_offset);
-            self.rtt.retransmitted(now, self.snd_nxt, ts);
+            self.retransmitted(now, ts, segments);
             self.flight.undo.repeated(len, ts);
-            self.retransmits = self.retransmits.wrapping_add(segments);
             self.count_repeated(plan.len);
         }
         if self.flight.state != CaState::Open {
@@ -430,7 +429,7 @@ impl<C: Congestion> Tcb<C> {
         self.timeout_due &= plan.flags.syn();
         self.timers.clear(Timer::Ack);
         self.ack.last_sent = plan.ack;
-        self.reassembly.duplicate = Default::default();
+        self.forget_duplicate();
         let scale = if plan.flags.syn() { 0 } else { self.rcv_scale };
         let edge = plan.ack + (u32::from(plan.window) << (scale & 15));
         self.rcv_adv = self.rcv_adv.max(edge);

@@ -169,7 +169,7 @@ pub struct Tcb<C> {
     pub(super) fin_sent: bool,
     /// The application has let go.
     pub(super) orphan: bool,
-    /// Out-of-order FIN of the peer, at `fin_at`.
+    /// The peer's FIN came, but not all text before it.
     pub(super) fin_seen: bool,
     /// Probes, of idleness or of a zero window, since the peer was last heard.
     pub(super) probes: u8,
@@ -205,7 +205,6 @@ pub struct Tcb<C> {
     pub(super) rcv_nxt: SeqNum,
     /// Right edge of the window: past the last octet ever offered.
     pub(super) rcv_adv: SeqNum,
-    pub(super) fin_at: SeqNum,
     pub(super) ts_recent: u32,
     /// When TS.Recent was taken, seconds.
     pub(super) ts_recent_at: u32,
@@ -235,8 +234,6 @@ pub struct Tcb<C> {
     pub(super) stalled_at: Instant,
     pub(super) reassembly: Reassembly,
     pub(super) counts: Counts,
-    /// Segments retransmitted, for [`TcpInfo`](super::TcpInfo).
-    pub(super) retransmits: u32,
     /// When text was last sent, milliseconds modulo 2^32.
     pub(super) sent_at: u32,
     /// End of the last segment with PSH.
@@ -250,8 +247,10 @@ pub struct Tcb<C> {
     pub(super) timeout_due: bool,
 }
 
-/// Counters for [`TcpInfo`](super::TcpInfo).
-#[derive(Debug, Clone, Default)]
+/// Counters for [`TcpInfo`](super::TcpInfo). Packed, for every connection has them: four octets
+/// at the end would go unused.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, packed(4))]
 pub(super) struct Counts {
     pub acked: u64,
     pub received: u64,
@@ -400,7 +399,6 @@ impl<C: Congestion> Tcb<C> {
             cwnd_limited: false,
             rcv_nxt: zero,
             rcv_adv: zero,
-            fin_at: zero,
             ts_recent: 0,
             ts_recent_at: 0,
             ts_offset: 0,
@@ -419,7 +417,6 @@ impl<C: Congestion> Tcb<C> {
             stalled_at: now,
             reassembly: Reassembly::default(),
             counts: Counts::default(),
-            retransmits: 0,
             early: Early::default(),
             timeout_due: false,
             sent_at: now.millis() as u32,

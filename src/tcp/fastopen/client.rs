@@ -169,7 +169,7 @@ fn lesson_of<C: Congestion>(tcb: &Tcb<C>, cfg: &Config, segment: &Segment<'_>) -
         .fast_open
         .filter(|cookie| tcb.early.any(Early::ASKED) && !cookie.cookie().is_empty());
     let (text, taken) = (tcb.early.any(Early::TEXT), tcb.early.any(Early::TAKEN));
-    let repeated = tcb.retransmits > 0;
+    let repeated = tcb.retransmits() > 0;
     let refused = tcb.early.any(Early::ASKED) && !text && !repeated && cookie.is_none();
     Lesson {
         mss: segment.options.mss.unwrap_or(cfg.mss_default),

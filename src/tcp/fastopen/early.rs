@@ -195,7 +195,7 @@ impl<C: Congestion> Tcb<C> {
         }
         if self.early.any(Early::TEXT) {
             self.early.clear(Early::REPEATED);
-            let repeated = self.retransmits > 0;
+            let repeated = self.retransmits() > 0;
             self.early.set(if repeated { Early::REPEATED } else { 0 });
         }
     }
@@ -289,8 +289,7 @@ impl<C: Congestion> Tcb<C> {
         self.syn_due = false;
         if again {
             let ticks = timestamp(now, self.ts_offset);
-            self.rtt.retransmitted(now, self.snd_nxt, ticks);
-            self.retransmits = self.retransmits.wrapping_add(1);
+            self.retransmitted(now, ticks, 1);
         } else {
             // Also when the SYN left, for `measure_syn`.
             self.stalled_at = now;

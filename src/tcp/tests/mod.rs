@@ -61,5 +61,5 @@ use snapshot;
 #[test]
 fn control_block_is_small() {
     let size = size_of::<crate::tcp::Tcb<crate::tcp::Reno>>();
-    assert!(size <= 392, "{size} octets");
+    assert!(size <= 344, "{size} octets");
 }
