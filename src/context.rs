@@ -33,6 +33,7 @@ impl Cx {
         }
     }
     /// Counts a dropped packet.
+    #[cold]
     pub fn drop(&mut self, reason: Drop) {
         self.stats.drops.count(reason);
     }

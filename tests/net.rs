@@ -198,7 +198,25 @@ fn addresses_come_and_go_while_it_runs() {
     assert!(host.net.remove_address(0, A));
     assert_eq!(there(&mut host, &mut wire), 0);
     assert_eq!(host.net.routes().count(), 0);
+    // What was judged good before is judged again when the sender's address becomes ours.
+    host.net.add_address(0, A, 24).unwrap();
+    assert_eq!(there(&mut host, &mut wire), 1);
+    host.net.add_address(0, B, 24).unwrap();
+    assert_eq!(there(&mut host, &mut wire), 0);
+    assert!(host.net.remove_address(0, B));
+    assert_eq!(there(&mut host, &mut wire), 1);
+    assert!(host.net.remove_address(0, A));
     assert!(!host.net.remove_address(0, A));
+}
+
+/// The first packet of all is judged like any other.
+#[test]
+fn nothing_comes_from_nowhere_to_nowhere() {
+    let nowhere = (Ipv4Addr::UNSPECIFIED, 7);
+    assert_eq!(
+        verdict(&udp(nowhere, nowhere, b"x")),
+        "dropped: martian address"
+    );
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub(crate) const fn header_len(ip: &IpHeader) -> usize {
 }
 
 /// Octets behind the IP header; [`TxError::TooBig`] for more than IP can carry.
+#[inline]
 pub(crate) fn body_len(ip: &IpHeader, head: usize, payload: [&[u8]; 2]) -> Result<usize, TxError> {
     let [a, b] = payload;
     let body = head

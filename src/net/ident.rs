@@ -31,18 +31,30 @@ impl Idents {
 
     /// The identification of the next fragmentable packet from `src` to `dst`.
     pub fn next(&mut self, src: IpAddr, dst: IpAddr, proto: u8) -> u16 {
+        let hash = self.hash(src, dst, proto);
+        self.next_of(hash)
+    }
+
+    /// What the counter from `src` to `dst` is found by.
+    pub fn hash(&mut self, src: IpAddr, dst: IpAddr, proto: u8) -> u64 {
         let flow = (src, dst, proto);
-        let hash = match self.last {
-            Some((last, hash)) if last == flow => hash,
-            _ => {
-                let mut h = self.secret.hasher(Purpose::Ident);
-                write_ip(&mut h, src);
-                write_ip(&mut h, dst);
-                h.write_u8(proto);
-                h.finish()
-            }
-        };
+        if let Some((last, hash)) = self.last
+            && last == flow
+        {
+            return hash;
+        }
+        let mut h = self.secret.hasher(Purpose::Ident);
+        write_ip(&mut h, src);
+        write_ip(&mut h, dst);
+        h.write_u8(proto);
+        let hash = h.finish();
         self.last = Some((flow, hash));
+        hash
+    }
+
+    /// As [`next`](Self::next) for a pair whose [`hash`](Self::hash) is known.
+    #[inline]
+    pub fn next_of(&mut self, hash: u64) -> u16 {
         let bucket = (hash >> 32) as usize % BUCKETS;
         let Some(counter) = self.counters.get_mut(bucket) else {
             return hash as u16;

@@ -47,8 +47,19 @@ pub struct Ipv4<const A: usize = 8, const R: usize = 24> {
     groups: Groups,
     paths: PathMtus,
     loopback: Option<Link>,
+    /// The last packet judged good that was for us alone: most are like the one before.
+    judged: Option<Judged>,
     #[cfg(feature = "alloc")]
     reassembly: Reassembly,
+}
+
+/// Source, destination and link of a packet that may come in and is for us alone. Forgotten
+/// whenever addresses or routes change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Judged {
+    src: u32,
+    dst: u32,
+    link: Link,
 }
 
 impl Default for Ipv4 {
@@ -66,6 +77,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
             groups: Groups::new(),
             paths: PathMtus::new(),
             loopback: None,
+            judged: None,
             #[cfg(feature = "alloc")]
             reassembly: Reassembly::new(),
         }
@@ -116,6 +128,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     #[must_use]
     pub fn loopback(mut self, link: Link) -> Self {
         self.loopback = Some(link);
+        self.judged = None;
         self
     }
 
@@ -140,6 +153,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     /// [`ConfigError::BadPrefix`] above 32, [`ConfigError::BadAddress`] for what cannot be a
     /// host, [`ConfigError::Exists`], [`ConfigError::Full`].
     pub fn add_address(&mut self, link: Link, ip: Ipv4Addr, prefix: u8) -> Result<(), ConfigError> {
+        self.judged = None;
         self.table.add(link, ip, prefix)?;
         let added = self
             .table
@@ -156,6 +170,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
 
     /// Removes an address and its network; false if it was not there.
     pub fn remove_address(&mut self, link: Link, ip: Ipv4Addr) -> bool {
+        self.judged = None;
         let Some(gone) = self.table.remove(link, ip) else {
             return false;
         };
@@ -176,6 +191,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
         via: impl Into<Option<Ipv4Addr>>,
         link: Link,
     ) -> Result<(), ConfigError> {
+        self.judged = None;
         self.routes.add(to, via.into(), link)?;
         self.routes.settle(&self.table);
         Ok(())
@@ -183,6 +199,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
 
     /// Removes a route that was added; false if it was not there.
     pub fn remove_route(&mut self, to: Cidr, via: impl Into<Option<Ipv4Addr>>, link: Link) -> bool {
+        self.judged = None;
         self.routes.remove(to, via.into(), link)
     }
 
@@ -296,7 +313,27 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     }
 
     /// Checks a header that was read: `Ok(true)` if the packet is for us alone.
-    fn judge(&self, ip: &Header, header: &[u8], link: Link, cast: Cast) -> Result<bool, Drop> {
+    #[inline(always)]
+    fn judge(&mut self, ip: &Header, header: &[u8], link: Link, cast: Cast) -> Result<bool, Drop> {
+        let judged = Judged {
+            src: ip.src.to_bits(),
+            dst: ip.dst.to_bits(),
+            link,
+        };
+        let plain = cast == Cast::Unicast && header.len() == Header::LEN;
+        if plain && self.judged == Some(judged) {
+            return Ok(true);
+        }
+        let unicast = self.judge_anew(ip, header, link, cast)?;
+        if plain && unicast {
+            self.judged = Some(judged);
+        }
+        Ok(unicast)
+    }
+
+    /// As [`judge`](Self::judge), whatever was judged before.
+    #[inline(never)]
+    fn judge_anew(&self, ip: &Header, header: &[u8], link: Link, cast: Cast) -> Result<bool, Drop> {
         if !self.may_send(link, ip.src.to_bits()) {
             return Err(Drop::Martian);
         }
@@ -314,6 +351,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
 
     /// Takes a fragment in; the datagram if it is the last one missing.
     #[cfg(feature = "alloc")]
+    #[cold]
     fn reassemble<'p>(
         &'p mut self,
         cx: &mut Cx,
@@ -362,30 +400,35 @@ impl<const A: usize, const R: usize> Network for Ipv4<A, R> {
         version == 4
     }
 
+    #[inline(always)]
     fn receive<'p>(&'p mut self, cx: &mut Cx, packet: Packet<'p>) -> Option<Ingress<'p>> {
         let (link, meta, cast) = (packet.link, packet.meta, packet.cast);
-        let judged = Header::parse_mut(packet.octets)
-            .map_err(Drop::from)
-            .and_then(|(ip, header, payload)| {
-                let unicast = self.judge(&ip, header, link, cast)?;
-                let ingress = Ingress {
-                    ip: ip.header(),
-                    header,
-                    payload,
-                    meta,
-                    link,
-                    unicast,
-                };
-                Ok((ip, ingress))
-            });
-        match judged {
-            Ok((ip, fragment)) if ip.is_fragment() => self.reassemble(cx, &fragment, &ip),
-            Ok((_, packet)) => Some(packet),
+        let (ip, header, payload) = match Header::parse_mut(packet.octets) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                cx.drop(error.into());
+                return None;
+            }
+        };
+        let unicast = match self.judge(&ip, header, link, cast) {
+            Ok(unicast) => unicast,
             Err(reason) => {
                 cx.drop(reason);
-                None
+                return None;
             }
+        };
+        let packet = Ingress {
+            ip: ip.header(),
+            header,
+            payload,
+            meta,
+            link,
+            unicast,
+        };
+        if ip.is_fragment() {
+            return self.reassemble(cx, &packet, &ip);
         }
+        Some(packet)
     }
 
     fn owns(&self, link: Link, ip: IpAddr) -> bool {

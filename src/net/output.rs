@@ -78,8 +78,11 @@ struct Found {
     ip: IpHeader,
     /// Octets of the largest packet.
     mtu: usize,
-    /// The header of packets that may not be fragmented, but for their length.
+    /// The header of its packets, but for length and identification.
     head: Ipv4Template,
+    /// What the counter of identifications is found by; `None` for packets that may not be
+    /// fragmented, whose identification means nothing (RFC 6864 §4.1).
+    ident: Option<u64>,
 }
 
 impl Path {
@@ -136,7 +139,7 @@ pub trait Output {
     ///
     /// # Errors
     /// [`TxError::NoRoute`].
-    fn path(&self, to: Dest) -> Result<Path, TxError> {
+    fn path(&mut self, to: Dest) -> Result<Path, TxError> {
         Ok(Path { to, way: None })
     }
 
@@ -335,17 +338,20 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
         Ok(())
     }
 
-    fn path(&self, to: Dest) -> Result<Path, TxError> {
+    fn path(&mut self, to: Dest) -> Result<Path, TxError> {
         let hop = self.route(to.dst, to.src)?;
         let ip = header(&hop, &to);
+        let mtu = self.mtu(&hop, to.dst);
+        let idents = &mut self.origin.idents;
         let way = Ipv4::from_header(&ip).map(|header| Found {
             hop,
             ip,
-            mtu: self.mtu(&hop, to.dst),
+            mtu,
             head: Ipv4Template::new(&Ipv4 {
-                dont_fragment: true,
+                dont_fragment: to.dont_fragment,
                 ..header
             }),
+            ident: (!to.dont_fragment).then(|| idents.hash(ip.src, ip.dst, ip.proto)),
         });
         Ok(Path { to, way })
     }
@@ -362,16 +368,18 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     where
         F: FnOnce(&IpHeader, &mut [u8]),
     {
-        if let Some(found) = &path.way
-            && path.to.dont_fragment
-        {
+        if let Some(found) = &path.way {
             let body = body_len(&found.ip, head, payload)?;
             if meta.gso.is_some() || Ipv4::LEN + body <= found.mtu {
                 let tx = self.iface.transmit(self.now, found.hop, path.to.wait)?;
+                let ident = match found.ident {
+                    Some(hash) => self.origin.idents.next_of(hash),
+                    None => 0,
+                };
                 let meta = meta.shifted(Ipv4::LEN as u16);
                 tx.send_gather(Ipv4::LEN + head, payload, meta, |packet| {
                     let (h, rest) = packet.split_first_chunk_mut().ok_or(Abort)?;
-                    found.head.emit(body, h);
+                    found.head.emit(body, ident, h);
                     fill(&found.ip, rest);
                     Ok(())
                 })?;

@@ -65,6 +65,15 @@ impl core::error::Error for PushError {}
 const FIXED: usize = 11;
 const PEER_V6: u8 = 1;
 const LOCAL_V6: u8 = 2;
+/// What comes before the datagram between IPv4 addresses.
+const HEAD_V4: usize = FIXED + 8;
+/// Octets of it that do not tell one datagram from the next: length and tag.
+const NUMBERS: usize = 6;
+
+/// What is known of a datagram between IPv4 addresses beside its length and tag: datagrams of
+/// equal labels go the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label([u8; HEAD_V4 - NUMBERS]);
 
 /// Octets that keeping `meta` takes.
 const fn meta_len(peer_v6: bool, local_v6: bool) -> usize {
@@ -132,6 +141,7 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
     ///
     /// # Errors
     /// [`PushError::Full`] if there is no room now, [`PushError::TooLong`] if there never is.
+    #[inline]
     pub fn push(&mut self, meta: &Meta, data: &[u8]) -> Result<(), PushError> {
         self.push_with(meta, data.len(), |room| {
             room.copy_from_slice(data);
@@ -145,6 +155,7 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
     ///
     /// # Errors
     /// As [`Mailbox::push`], before `fill` is called.
+    #[inline]
     pub fn push_with(
         &mut self,
         meta: &Meta,
@@ -183,7 +194,35 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
         (self.head >= len).then_some(0)
     }
 
+    /// The label of the oldest datagram, if both its addresses are IPv4.
+    #[inline]
+    pub fn label(&self) -> Option<Label> {
+        Some(self.labelled()?.0)
+    }
+
+    /// The oldest datagram, if its label is `label`.
+    #[inline]
+    pub fn front_of(&self, label: &Label) -> Option<&[u8]> {
+        let (own, data) = self.labelled()?;
+        (own == *label).then_some(data)
+    }
+
+    #[inline]
+    fn labelled(&self) -> Option<(Label, &[u8])> {
+        if self.count == 0 {
+            return None;
+        }
+        let record = self.bytes.get(self.head..)?;
+        let (head, rest) = record.split_first_chunk::<HEAD_V4>()?;
+        let (numbers, label) = head.split_first_chunk::<NUMBERS>()?;
+        let [l0, l1, ..] = *numbers;
+        let data = rest.get(..usize::from(u16::from_le_bytes([l0, l1])))?;
+        let families = head.get(FIXED - 1)?;
+        (*families == 0).then_some((Label(*label.first_chunk()?), data))
+    }
+
     /// The oldest datagram.
+    #[inline]
     pub fn front(&self) -> Option<(Meta, &[u8])> {
         if self.count == 0 {
             return None;
@@ -203,11 +242,18 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
     }
 
     /// Forgets the oldest datagram. True if there was one.
+    #[inline]
     pub fn pop(&mut self) -> bool {
-        let Some((meta, data)) = self.front() else {
+        if self.count == 0 {
+            return false;
+        }
+        let record = self.bytes.get(self.head..);
+        let Some(fixed) = record.and_then(|record| record.first_chunk::<FIXED>()) else {
             return false;
         };
-        let len = meta_len(meta.peer.is_ipv6(), meta.local.is_ipv6()).saturating_add(data.len());
+        let [l0, l1, .., families] = *fixed;
+        let head = meta_len(families & PEER_V6 != 0, families & LOCAL_V6 != 0);
+        let len = head.saturating_add(u16::from_le_bytes([l0, l1]).into());
         self.head = self.head.saturating_add(len);
         self.count = self.count.saturating_sub(1);
         if self.count == 0 {
@@ -231,7 +277,25 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
     }
 }
 
+#[inline]
 fn write_meta(head: &mut [u8], meta: &Meta, len: u16) -> Option<()> {
+    if let (SocketAddr::V4(peer), IpAddr::V4(local)) = (meta.peer, meta.local) {
+        let head = head.first_chunk_mut::<HEAD_V4>()?;
+        let [l0, l1] = len.to_le_bytes();
+        let [t0, t1, t2, t3] = meta.tag.to_le_bytes();
+        let [p0, p1] = peer.port().to_le_bytes();
+        let ([a, b, c, d], [e, f, g, h]) = (peer.ip().octets(), local.octets());
+        *head = [
+            l0, l1, t0, t1, t2, t3, p0, p1, meta.ttl, meta.tos, 0, a, b, c, d, e, f, g, h,
+        ];
+        return Some(());
+    }
+    write_long_meta(head, meta, len)
+}
+
+/// As [`write_meta`] for any addresses.
+#[cold]
+fn write_long_meta(head: &mut [u8], meta: &Meta, len: u16) -> Option<()> {
     let (fixed, rest) = head.split_first_chunk_mut::<FIXED>()?;
     let [l0, l1] = len.to_le_bytes();
     let [t0, t1, t2, t3] = meta.tag.to_le_bytes();
@@ -263,7 +327,47 @@ fn write_meta(head: &mut [u8], meta: &Meta, len: u16) -> Option<()> {
     Some(())
 }
 
+#[inline]
 fn read_meta(record: &[u8]) -> Option<(Meta, usize, &[u8])> {
+    if let Some((head, rest)) = record.split_first_chunk::<HEAD_V4>() {
+        let [
+            l0,
+            l1,
+            t0,
+            t1,
+            t2,
+            t3,
+            p0,
+            p1,
+            ttl,
+            tos,
+            families,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+        ] = *head;
+        if families == 0 {
+            let meta = Meta {
+                peer: SocketAddr::from(([a, b, c, d], u16::from_le_bytes([p0, p1]))),
+                local: IpAddr::from([e, f, g, h]),
+                ttl,
+                tos,
+                tag: u32::from_le_bytes([t0, t1, t2, t3]),
+            };
+            return Some((meta, u16::from_le_bytes([l0, l1]).into(), rest));
+        }
+    }
+    read_long_meta(record)
+}
+
+/// As [`read_meta`] for any addresses.
+#[cold]
+fn read_long_meta(record: &[u8]) -> Option<(Meta, usize, &[u8])> {
     let (fixed, rest) = record.split_first_chunk::<FIXED>()?;
     let [l0, l1, t0, t1, t2, t3, p0, p1, ttl, tos, families] = *fixed;
     let port = u16::from_le_bytes([p0, p1]);
@@ -356,12 +460,42 @@ mod tests {
                 prop_assert_eq!(mailbox.len(), model.len());
                 let front = model.front().map(|(m, d)| (*m, &d[..]));
                 prop_assert_eq!(mailbox.front(), front);
+                let label = mailbox.label();
+                prop_assert_eq!(label.is_some(), front.is_some_and(|(m, _)| m.tag & 3 == 0));
+                if let Some(label) = label {
+                    prop_assert_eq!(mailbox.front_of(&label), front.map(|(_, data)| data));
+                }
             }
             while let Some((m, d)) = model.pop_front() {
                 prop_assert_eq!(mailbox.front(), Some((m, &d[..])));
                 mailbox.pop();
             }
             prop_assert!(mailbox.is_empty());
+        }
+    }
+
+    #[test]
+    fn labels_tell_ways_apart_and_not_datagrams() {
+        let mut mailbox = Mailbox::new([0; 200].to_vec());
+        let first = Meta::new(([192, 0, 2, 1], 7).into());
+        let others = [
+            Meta { tag: 5, ..first },
+            Meta::new(([192, 0, 2, 1], 8).into()),
+            Meta::new(([192, 0, 2, 2], 7).into()),
+            Meta {
+                local: [192, 0, 2, 3].into(),
+                ..first
+            },
+            Meta { ttl: 1, ..first },
+            Meta { tos: 1, ..first },
+        ];
+        mailbox.push(&first, b"a").unwrap();
+        let label = mailbox.label().unwrap();
+        for (n, other) in others.iter().enumerate() {
+            mailbox.push(other, b"bc").unwrap();
+            mailbox.pop();
+            let same = (n == 0).then_some(&b"bc"[..]);
+            assert_eq!(mailbox.front_of(&label), same, "{n}");
         }
     }
 

@@ -145,6 +145,12 @@ pub trait SocketSet<K: Socket> {
     /// Finds the socket under its present key from now on: [`OpenError::InUse`] if another has
     /// it, and then the socket is found under none.
     fn rekey(&mut self, h: Handle<K>) -> Result<(), OpenError>;
+    /// A number that is another after every `insert`, `remove` and `rekey`: as long as it stays,
+    /// `lookup` finds the same sockets, but for those whose own key changed. `None` if it is not
+    /// counted, and then nothing may be remembered of what was found.
+    fn version(&self) -> Option<u64> {
+        None
+    }
     /// Number of sockets.
     fn len(&self) -> usize;
     /// Is there none?

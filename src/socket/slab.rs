@@ -148,6 +148,8 @@ pub struct SlabSet<K: Socket> {
     index: Index,
     /// What `lookup` found last: a flow's packets come in trains.
     last: Cell<u32>,
+    /// Insertions, removals and renamings so far.
+    version: u64,
     ready: List<RUN>,
     parked: List<RUN>,
     /// How often there was something to unpark.
@@ -183,6 +185,7 @@ impl<K: Socket> SlabSet<K> {
             free: NIL,
             index: Index::default(),
             last: Cell::new(NIL),
+            version: 0,
             ready: List::EMPTY,
             parked: List::EMPTY,
             epoch: 0,
@@ -303,6 +306,7 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
             None => None,
         };
         let number = self.vacancy()?;
+        self.version = self.version.wrapping_add(1);
         self.memory = self.memory.saturating_add(socket.charged() as usize);
         let slot = self.slots.get_mut(number).ok_or(OpenError::Full)?;
         slot.generation = slot.generation.saturating_add(1);
@@ -317,6 +321,7 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
 
     fn remove(&mut self, h: Handle<K>) -> Option<K> {
         self.live(h)?;
+        self.version = self.version.wrapping_add(1);
         let number = h.slot();
         self.stop(number);
         self.news.unlink(&mut self.slots, number);
@@ -357,6 +362,7 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
         let key = slot.socket.as_ref().and_then(Socket::key);
         let tag = key.map(|key| self.index.tag(&key));
         self.unindex(h.slot());
+        self.version = self.version.wrapping_add(1);
         if let (Some(key), Some(tag)) = (key, tag) {
             if self.find(tag, &key).is_some() {
                 return Err(OpenError::InUse);
@@ -364,6 +370,10 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
             self.enter(h.slot(), tag);
         }
         Ok(())
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(self.version)
     }
 
     fn len(&self) -> usize {

@@ -18,18 +18,95 @@ use crate::context::Cx;
 use crate::error::{Drop, TxError};
 use crate::iface::{Cast, PacketTx};
 use crate::net::unreach::send_error;
-use crate::net::{Answer, Dest, ErrorKind, IcmpError, Ingress, Output};
+use crate::net::{Answer, Dest, ErrorKind, IcmpError, Ingress, Output, Path, Room};
 use crate::socket::mailbox::Meta;
 use crate::socket::{Bytes, Handle, SocketSet, Stores};
-use crate::transport::datagram::{Failure, Sent, Why, send_for_ready};
+use crate::transport::datagram::{Failure, Sent, Why};
 use crate::transport::port::Ports;
 use crate::transport::{Endpoint, Transport};
+use crate::wire::checksum::copy_and_sum;
 use crate::wire::{Sum, Udp as Header, protocol};
+
+/// Datagrams that one socket sends before the next gets its turn.
+const QUANTUM: usize = 16;
 
 /// UDP as a protocol of a stack.
 #[derive(Debug, Default)]
 pub struct Udp {
     ports: Ports,
+    /// Whose the last packet received was.
+    last: Found,
+}
+
+/// What was found last, and in which state of the table.
+#[derive(Debug)]
+struct Found {
+    flow: Option<Flow>,
+    slot: u32,
+    generation: u32,
+    version: Option<u64>,
+}
+
+impl Found {
+    const NOTHING: Self = Self {
+        flow: None,
+        slot: 0,
+        generation: 0,
+        version: None,
+    };
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self::NOTHING
+    }
+}
+
+/// Two ends with IPv4 addresses, in two words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Flow {
+    ips: u64,
+    ports: u32,
+}
+
+impl Flow {
+    #[inline]
+    fn of(local: SocketAddr, peer: SocketAddr) -> Option<Self> {
+        let (SocketAddr::V4(local), SocketAddr::V4(peer)) = (local, peer) else {
+            return None;
+        };
+        Some(Self {
+            ips: u64::from(local.ip().to_bits()) << 32 | u64::from(peer.ip().to_bits()),
+            ports: u32::from(local.port()) << 16 | u32::from(peer.port()),
+        })
+    }
+}
+
+/// The way of a train of datagrams, found once.
+struct Way {
+    path: Path,
+    room: Room,
+}
+
+impl Way {
+    fn find(out: &mut impl Output, to: Dest) -> Result<Self, TxError> {
+        let path = out.path(to)?;
+        let room = out.room(to.dst, to.src)?;
+        Ok(Self { path, room })
+    }
+}
+
+/// Why a socket's turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It has nothing more to send.
+    Idle,
+    /// Others are to be served first.
+    More,
+    /// It waits for a link address.
+    Park,
+    /// The link takes no more.
+    Full,
 }
 
 impl Udp {
@@ -37,6 +114,7 @@ impl Udp {
     pub const fn with_ports(range: RangeInclusive<u16>) -> Self {
         Self {
             ports: Ports::new(range),
+            last: Found::NOTHING,
         }
     }
 }
@@ -82,9 +160,9 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
         };
         let local = SocketAddr::new(packet.ip.dst, udp.dst);
         let peer = SocketAddr::new(packet.ip.src, udp.src);
-        let found = find(set, local, peer);
         // A socket that was connected since its key was last told takes its peer's only.
-        let Some((h, socket)) = found
+        let Some((h, socket)) = self
+            .find_for(set, local, peer)
             .and_then(|h| Some((h, set.get_mut(h)?)))
             .filter(|(_, socket)| socket.takes(peer))
         else {
@@ -160,7 +238,22 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
         out: &mut impl Output,
         budget: usize,
     ) -> usize {
-        send_for_ready(set, budget, |set, h| self.serve(set, h, cx, out))
+        let mut left = budget;
+        while left > 0 {
+            let Some(h) = set.next_ready() else { break };
+            let (sent, end) = self.serve(set, h, cx, out, left.min(QUANTUM));
+            left = left.saturating_sub(sent);
+            match end {
+                End::Idle => {}
+                End::More => set.wake(h),
+                End::Park => set.park(h),
+                End::Full => {
+                    set.wake(h);
+                    break;
+                }
+            }
+        }
+        budget.saturating_sub(left)
     }
 
     fn unpark(&mut self, set: &mut S::Set) {
@@ -177,59 +270,113 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
 }
 
 impl Udp {
-    /// Does what one socket is ready for: names it, and sends its oldest datagram. `None` if
-    /// there is nothing to send.
+    /// As [`find`], for a packet that was received. Flows come in trains: what was found last is
+    /// not looked up again while the table is what it was.
+    #[inline]
+    fn find_for<B, Set>(
+        &mut self,
+        set: &Set,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Option<Handle<UdpSocket<B>>>
+    where
+        B: DerefMut<Target = [u8]>,
+        Set: SocketSet<UdpSocket<B>>,
+    {
+        let flow = Flow::of(local, peer);
+        let version = set.version();
+        if version.is_some() && version == self.last.version && flow == self.last.flow {
+            let h = Handle::new(self.last.slot, self.last.generation);
+            if flow.is_some() && set.get(h).is_some_and(UdpSocket::is_settled) {
+                return Some(h);
+            }
+        }
+        let h = find(set, local, peer)?;
+        self.last = Found {
+            flow,
+            slot: h.slot(),
+            generation: h.generation(),
+            version,
+        };
+        Some(h)
+    }
+
+    /// Does what one socket is ready for: names it, and sends its oldest datagrams, at most `most`.
+    /// Returns how many were sent or lost, and why no more.
     fn serve<B, Set>(
         &mut self,
         set: &mut Set,
         h: Handle<UdpSocket<B>>,
         cx: &mut Cx,
         out: &mut impl Output,
-    ) -> Option<Sent>
+        most: usize,
+    ) -> (usize, End)
     where
         B: DerefMut<Target = [u8]>,
         Set: SocketSet<UdpSocket<B>>,
     {
         self.name(set, h, out);
-        let socket = set.get_mut(h)?;
-        let Some((to, peer, data)) = socket.front() else {
-            if socket.is_released() {
-                set.remove(h);
-            }
-            return None;
+        let Some(socket) = set.get_mut(h) else {
+            return (0, End::Idle);
         };
-        let port = socket.port();
-        let result = match out.room(to.dst, to.src) {
-            Ok(room) if room.cast == Cast::Broadcast && !socket.broadcast() => {
-                Sent::Lost(Some(Why::Broadcast))
+        // One without a name is asked again after each datagram whether it can get one.
+        let most = if socket.is_nameless() { 1 } else { most };
+        let (mut sent, mut news) = (0, false);
+        let mut train = None;
+        let end = loop {
+            if sent >= most {
+                break End::More;
             }
-            Ok(_) if socket.is_nameless() => Sent::Lost(Some(Why::InUse)),
-            Ok(room) => {
-                let header = Header {
-                    src: port,
-                    dst: peer.port(),
-                };
-                // A device completes the checksum of what it sees whole.
-                let whole = Header::LEN + data.len() <= room.payload;
-                send(out, to, header, data, whole && room.offload.tx_csum).into()
-            }
-            Err(error) => Err::<(), TxError>(error).into(),
-        };
-        let socket = set.get_mut(h)?;
-        match result {
-            Sent::Full | Sent::Park => return Some(result),
-            Sent::Gone => cx.stats.udp_sent = cx.stats.udp_sent.wrapping_add(1),
-            Sent::Lost(why) => {
-                if let Some(why) = why {
-                    socket.fail(Failure { why, peer });
+            let result = match &train {
+                Some((label, header, way)) => match socket.front_of(label) {
+                    Some(data) => send(out, way, *header, data).into(),
+                    None => {
+                        train = None;
+                        continue;
+                    }
+                },
+                None => {
+                    let Some((to, peer, data)) = socket.front() else {
+                        break End::Idle;
+                    };
+                    match Way::find(out, to) {
+                        Ok(way) if way.room.cast == Cast::Broadcast && !socket.broadcast() => {
+                            Sent::Lost(Some(Why::Broadcast))
+                        }
+                        Ok(_) if socket.is_nameless() => Sent::Lost(Some(Why::InUse)),
+                        Ok(way) => {
+                            let header = socket.header(peer);
+                            let result = send(out, &way, header, data).into();
+                            train = socket.label().map(|label| (label, header, way));
+                            result
+                        }
+                        Err(error) => Err::<(), TxError>(error).into(),
+                    }
+                }
+            };
+            match result {
+                Sent::Full => break End::Full,
+                Sent::Park => break End::Park,
+                Sent::Gone => cx.stats.udp_sent = cx.stats.udp_sent.wrapping_add(1),
+                Sent::Lost(None) => {}
+                Sent::Lost(Some(why)) => {
+                    if let Some((_, peer, _)) = socket.front() {
+                        socket.fail(Failure { why, peer });
+                    }
+                    news = true;
                 }
             }
-        }
-        let room_made = socket.pop();
-        if room_made || matches!(result, Sent::Lost(Some(_))) {
+            sent += 1;
+            news |= socket.pop();
+        };
+        let gone = end == End::Idle && socket.is_released();
+        if news {
             set.notify(h);
         }
-        Some(result)
+        if gone {
+            set.remove(h);
+        }
+        (sent, end)
     }
 
     /// Gives a socket what it lacks to be found by its present key: a port, and, when it is
@@ -278,30 +425,53 @@ impl Udp {
     }
 }
 
-/// Sends one datagram, gathered from where it is.
-fn send(
+/// Sends one datagram, copied or gathered from where it is.
+#[inline]
+fn send(out: &mut impl Output, way: &Way, header: Header, data: &[u8]) -> Result<(), TxError> {
+    let len = data.len();
+    let whole = Header::LEN.saturating_add(len) <= way.room.payload;
+    if !whole {
+        return send_fragments(out, way, header, data);
+    }
+    // Sockets refuse what is too long for the length field, the only error of emitting there is.
+    if way.room.offload.tx_csum {
+        // A device completes the checksum of what it sees whole.
+        let meta = TxMeta {
+            csum: Some(Csum {
+                start: 0,
+                offset: Header::CHECKSUM_OFFSET as u16,
+            }),
+            ..TxMeta::NONE
+        };
+        return out.send_on(&way.path, Header::LEN, [data, &[]], meta, |ip, head| {
+            if let Some(head) = head.first_chunk_mut() {
+                let _ = header.emit_partial(ip, len, head);
+            }
+        });
+    }
+    // One pass over the data sums and copies it.
+    let all = Header::LEN.saturating_add(len);
+    out.send_on(&way.path, all, [&[], &[]], TxMeta::NONE, |ip, datagram| {
+        if let Some((head, room)) = datagram.split_first_chunk_mut()
+            && let Some(sum) = copy_and_sum(room, data)
+        {
+            let _ = header.emit_summed(ip, len, sum, head);
+        }
+    })
+}
+
+/// Sends what does not fit the way in one piece.
+#[cold]
+fn send_fragments(
     out: &mut impl Output,
-    to: Dest,
+    way: &Way,
     header: Header,
     data: &[u8],
-    offload: bool,
 ) -> Result<(), TxError> {
-    let meta = TxMeta {
-        csum: offload.then_some(Csum {
-            start: 0,
-            offset: Header::CHECKSUM_OFFSET as u16,
-        }),
-        ..TxMeta::NONE
-    };
-    out.send_gather(to, Header::LEN, [data, &[]], meta, |ip, head| {
-        let Some(head) = head.first_chunk_mut() else {
-            return;
-        };
-        // Sockets refuse what is too long for the length field, the only error there is.
-        let _ = if offload {
-            header.emit_partial(ip, data.len(), head)
-        } else {
-            header.emit_summed(ip, data.len(), Sum::of(data), head)
-        };
+    let payload = [data, &[]];
+    out.send_on(&way.path, Header::LEN, payload, TxMeta::NONE, |ip, head| {
+        if let Some(head) = head.first_chunk_mut() {
+            let _ = header.emit_summed(ip, data.len(), Sum::of(data), head);
+        }
     })
 }

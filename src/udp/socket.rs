@@ -10,10 +10,10 @@ use core::ops::DerefMut;
 use crate::iface::Wait;
 use crate::net::Dest;
 use crate::socket;
-use crate::socket::mailbox::{Mailbox, Meta};
+use crate::socket::mailbox::{Label, Mailbox, Meta};
 use crate::transport::Endpoint;
 use crate::transport::datagram::{Failure, RecvError, SendError, Why};
-use crate::wire::protocol;
+use crate::wire::{Udp as Header, protocol};
 
 /// Octets that one datagram carries at most over IPv4.
 pub const MAX_DATA: usize = 65_535 - 20 - 8;
@@ -176,6 +176,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     /// # Errors
     /// [`SendError::Full`], [`SendError::TooLong`] (above [`MAX_DATA`] or the whole buffer),
     /// [`SendError::BadDestination`], [`SendError::Broadcast`].
+    #[inline]
     pub fn send_to(&mut self, data: &[u8], peer: SocketAddr) -> Result<(), SendError> {
         self.send_meta(data, &Meta::new(peer))
     }
@@ -211,6 +212,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     ///
     /// # Errors
     /// As [`send_to`](Self::send_to), before `fill` is called.
+    #[inline]
     pub fn send_with(
         &mut self,
         max: usize,
@@ -235,12 +237,71 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         pushed
     }
 
+    /// Queues datagrams to `peer`, as many as there is room for; returns how many. As
+    /// [`send_to`](Self::send_to) for each.
+    ///
+    /// # Errors
+    /// As `send_to` when not even the first was taken.
+    ///
+    /// ```
+    /// use netstrata::udp::UdpSocket;
+    /// let mut socket = UdpSocket::new(7, vec![0; 64], vec![0; 64]);
+    /// let peer = ([192, 0, 2, 1], 7).into();
+    /// // Each takes 19 octets beside its own.
+    /// assert_eq!(socket.send_many(peer, [&b"one"[..], b"two", b"three"]), Ok(2));
+    /// assert_eq!(socket.queued(), 2);
+    /// ```
+    pub fn send_many<'d>(
+        &mut self,
+        peer: SocketAddr,
+        datagrams: impl IntoIterator<Item = &'d [u8]>,
+    ) -> Result<usize, SendError> {
+        let mut taken = 0;
+        for data in datagrams {
+            match self.send_to(data, peer) {
+                Ok(()) => taken += 1,
+                Err(error) if taken == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Hands up to `max` datagrams to `f`, oldest first and in place; returns how many.
+    ///
+    /// # Errors
+    /// As [`recv_from`](Self::recv_from) when there is none.
+    ///
+    /// ```
+    /// use netstrata::transport::RecvError;
+    /// use netstrata::udp::UdpSocket;
+    /// let mut socket = UdpSocket::new(7, vec![0; 64], vec![0; 64]);
+    /// let got = socket.recv_many(16, |from, data| println!("{}: {data:?}", from.peer));
+    /// assert_eq!(got, Err(RecvError::Empty));
+    /// ```
+    pub fn recv_many(
+        &mut self,
+        max: usize,
+        mut f: impl FnMut(&Meta, &[u8]),
+    ) -> Result<usize, RecvError> {
+        let mut taken = 0;
+        while taken < max {
+            match self.recv_with(&mut f) {
+                Ok(()) => taken += 1,
+                Err(error) if taken == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(taken)
+    }
+
     /// Copies the oldest datagram to `to`; what does not fit is lost, as
     /// [`Received::truncated`] tells.
     ///
     /// # Errors
     /// [`RecvError::Empty`]; on a connected socket [`RecvError::Failed`] for what became of one
     /// that was sent.
+    #[inline]
     pub fn recv_from(&mut self, to: &mut [u8]) -> Result<Received, RecvError> {
         self.recv_with(|meta, data| {
             let len = data.len().min(to.len());
@@ -262,6 +323,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     ///
     /// # Errors
     /// As [`recv_from`](Self::recv_from).
+    #[inline]
     pub fn recv_with<R>(&mut self, f: impl FnOnce(&Meta, &[u8]) -> R) -> Result<R, RecvError> {
         let Some(result) = self.rx.front().map(|(meta, data)| f(&meta, data)) else {
             let connected = self.peer.is_some();
@@ -299,12 +361,20 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         self.tx.free().map(|free| free.min(MAX_DATA))
     }
 
+    /// Is it found by the key it has, which no change has overtaken?
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        !self.renamed
+    }
+
     /// Does it take what `peer` sends?
+    #[inline]
     pub(super) fn takes(&self, peer: SocketAddr) -> bool {
         !self.released && self.peer.is_none_or(|only| only == peer)
     }
 
     /// Takes a received datagram; false if there is no room.
+    #[inline]
     pub(super) fn deliver(&mut self, meta: &Meta, data: &[u8]) -> bool {
         self.rx.push(meta, data).is_ok()
     }
@@ -371,8 +441,13 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         self.renamed = false;
     }
 
-    pub(super) fn port(&self) -> u16 {
-        self.port
+    /// The header of what is sent to `peer`.
+    #[inline]
+    pub(super) fn header(&self, peer: SocketAddr) -> Header {
+        Header {
+            src: self.port,
+            dst: peer.port(),
+        }
     }
 
     pub(super) fn broadcast(&self) -> bool {
@@ -381,6 +456,18 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
 
     pub(super) fn is_released(&self) -> bool {
         self.released
+    }
+
+    /// What is sent to where the oldest datagram is sent to has this label.
+    #[inline]
+    pub(super) fn label(&self) -> Option<Label> {
+        self.tx.label()
+    }
+
+    /// The oldest datagram to be sent, if its label is `label`.
+    #[inline]
+    pub(super) fn front_of(&self, label: &Label) -> Option<&[u8]> {
+        self.tx.front_of(label)
     }
 
     /// The oldest datagram to be sent.
@@ -405,6 +492,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     }
 
     /// Forgets the oldest datagram to be sent; true if somebody waits for room.
+    #[inline]
     pub(super) fn pop(&mut self) -> bool {
         self.tx.pop();
         core::mem::take(&mut self.full)

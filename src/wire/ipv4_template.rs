@@ -1,13 +1,13 @@
-//! The header of packets that differ in length only.
+//! The header of packets that differ in length and identification only.
 //!
 //! Invariant: what [`Ipv4Template::emit`] writes is what [`Ipv4::emit`] writes for the same
-//! header and length; the checksum follows from one sum (RFC 1624 §2).
+//! header, length and identification; the checksum follows from one sum (RFC 1624 §2).
 
 use byteorder::{ByteOrder, NetworkEndian as Be};
 
 use super::{Ipv4, Sum};
 
-/// A header without its length and checksum.
+/// A header without its length, identification and checksum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ipv4Template {
     head: [u8; Ipv4::LEN],
@@ -20,7 +20,7 @@ impl Ipv4Template {
         let mut head = [0; Ipv4::LEN];
         // A header without payload is no packet too long.
         let _ = header.emit(0, &mut head);
-        head[2..4].fill(0);
+        head[2..6].fill(0);
         head[10..12].fill(0);
         Self {
             head,
@@ -36,11 +36,13 @@ impl Ipv4Template {
 
     /// Writes the header of a packet with `payload_len` octets behind it, at most 65515.
     #[inline]
-    pub fn emit(&self, payload_len: usize, h: &mut [u8; Ipv4::LEN]) {
+    pub fn emit(&self, payload_len: usize, ident: u16, h: &mut [u8; Ipv4::LEN]) {
         let total = (payload_len as u16).wrapping_add(Ipv4::LEN as u16);
         *h = self.head;
         Be::write_u16(&mut h[2..4], total);
-        Be::write_u16(&mut h[10..12], self.sum.add_u16(total).finish());
+        Be::write_u16(&mut h[4..6], ident);
+        let sum = self.sum.add_u16(total).add_u16(ident);
+        Be::write_u16(&mut h[10..12], sum.finish());
     }
 }
 
@@ -59,6 +61,7 @@ mod tests {
             };
             let header = Ipv4 {
                 dont_fragment: true,
+                ident: 0xfedc,
                 ..Ipv4::from_header(&ip).unwrap()
             };
             let mut template = Ipv4Template::new(&Ipv4 { dscp: 1, ..header });
@@ -66,7 +69,7 @@ mod tests {
             for len in [0, 1, 1480, 65_515] {
                 let (mut whole, mut short) = ([0; 20], [0xee; 20]);
                 header.emit(len, &mut whole).unwrap();
-                template.emit(len, &mut short);
+                template.emit(len, 0xfedc, &mut short);
                 assert_eq!(whole, short);
             }
         }

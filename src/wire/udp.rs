@@ -103,7 +103,9 @@ impl Udp {
         h: &mut [u8; 8],
     ) -> Result<(), WireError> {
         let len = self.write(payload_len, h)?;
-        let sum = ip.pseudo(len).add_bytes(h).add_sum(payload).finish();
+        // What was just written octet by octet would be slow to read again as words.
+        let front = ip.pseudo(len).add_u16(self.src).add_u16(self.dst);
+        let sum = front.add_u16(len as u16).add_sum(payload).finish();
         Be::write_u16(&mut h[6..8], nonzero(sum));
         Ok(())
     }

@@ -249,3 +249,126 @@ fn path_mtus_are_learned_from_what_forbade_fragmentation() {
     wire.now += Duration::from_secs(600);
     assert_eq!(sizes(&mut host, &mut wire), [1428]);
 }
+
+/// What was found for a flow's last packet is found again only while nothing has changed.
+#[test]
+fn a_flow_goes_to_whoever_names_it_best_by_now() {
+    let (mut host, mut wire) = hosted();
+    let packet = udp((B, 5000), (A, 7), b"x");
+    let any = host.open(socket(7)).unwrap();
+    let count = |host: &mut Host<(Udp,)>, h| host.socket(h).look(|s: &Socket| s.readable());
+    wire.ask(&mut host, &packet);
+    wire.ask(&mut host, &packet);
+    assert_eq!(count(&mut host, any), Ok(2));
+
+    let mut exact = socket(7);
+    exact.bind(Some(A.into()), 7);
+    let exact = host.open(exact).unwrap();
+    wire.ask(&mut host, &packet);
+    assert_eq!(
+        (count(&mut host, any), count(&mut host, exact)),
+        (Ok(2), Ok(1))
+    );
+
+    // From now on it has another name, although nothing was polled yet.
+    host.socket(exact).with(|s| s.bind(None, 8)).unwrap();
+    wire.ask(&mut host, &packet);
+    assert_eq!(count(&mut host, exact), Ok(1));
+    wire.ask(&mut host, &packet);
+    assert_eq!(count(&mut host, any).map(|n| n > 2), Ok(true));
+
+    let before = count(&mut host, any).unwrap();
+    host.remove(any).unwrap();
+    wire.ask(&mut host, &packet);
+    assert_eq!(
+        drops(&host).last().map(|(why, _)| *why),
+        Some(Drop::NoSocket)
+    );
+    let again = host.open(socket(7)).unwrap();
+    wire.ask(&mut host, &packet);
+    assert_eq!(count(&mut host, again), Ok(1));
+    assert!(before > 2);
+}
+
+/// Datagrams of one turn go each its own way, in their order.
+#[test]
+fn a_train_ends_where_the_way_changes() {
+    let (mut host, mut wire) = hosted();
+    let h = host.open(socket(7)).unwrap();
+    let other = Ipv4Addr::new(10, 0, 0, 9);
+    let metas = [
+        Meta::new(at(B, 1)),
+        Meta::new(at(B, 1)),
+        Meta::new(at(B, 2)),
+        Meta::new(at(other, 2)),
+        Meta {
+            ttl: 3,
+            ..Meta::new(at(other, 2))
+        },
+        Meta {
+            tos: 8,
+            ..Meta::new(at(other, 2))
+        },
+        Meta {
+            local: A.into(),
+            ..Meta::new(at(other, 2))
+        },
+        Meta::new(at(B, 1)),
+    ];
+    host.socket(h)
+        .with(|s| {
+            for (n, meta) in metas.iter().enumerate() {
+                s.send_meta(&[n as u8], meta).unwrap();
+            }
+        })
+        .unwrap();
+    host.poll(wire.now);
+    let seen: Vec<_> = wire
+        .take()
+        .iter()
+        .map(|packet| {
+            let (ip, _, datagram) = wire::Ipv4::parse(packet).unwrap();
+            wire::Udp::verify(&ip.header(), datagram).unwrap();
+            let (udp, data) = wire::Udp::parse(datagram).unwrap();
+            (at(ip.dst, udp.dst), ip.ttl, ip.header().tos, data.to_vec())
+        })
+        .collect();
+    let expected: Vec<_> = metas
+        .iter()
+        .enumerate()
+        .map(|(n, m)| {
+            let ttl = if m.ttl == 0 { 64 } else { m.ttl };
+            (m.peer, ttl, m.tos, vec![n as u8])
+        })
+        .collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn many_datagrams_at_once() {
+    let (mut host, mut wire) = hosted();
+    let h = host.open(socket(7)).unwrap();
+    let data: Vec<Vec<u8>> = (0..40).map(|n| vec![n; 3]).collect();
+    let all = || data.iter().map(|d| &d[..]);
+    let sent = host.socket(h).with(|s| s.send_many(at(B, 9), all()));
+    assert_eq!(sent, Ok(Ok(40)));
+    host.poll(wire.now);
+    let seen: Vec<_> = super::sent(&mut wire).into_iter().map(|(_, d)| d).collect();
+    assert_eq!(seen, data);
+
+    for d in &data[..5] {
+        wire.ask(&mut host, &udp((B, 9), (A, 7), d));
+    }
+    let mut got = vec![];
+    let mut take = |s: &mut Socket, max| s.recv_many(max, |_, d| got.push(d.to_vec()));
+    host.socket(h)
+        .with(|s| {
+            assert_eq!(take(s, 2), Ok(2));
+            assert_eq!(take(s, 9), Ok(3));
+            assert_eq!(take(s, 9), Err(RecvError::Empty));
+            assert_eq!(take(s, 0), Ok(0));
+            assert_eq!(s.send_many(at(B, 0), all()), Err(SendError::BadDestination));
+        })
+        .unwrap();
+    assert_eq!(got, data[..5]);
+}
