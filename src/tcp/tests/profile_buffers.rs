@@ -4,7 +4,9 @@ extern crate std;
 
 use super::harness::Harness;
 use super::snapshot;
-use crate::socket::{RecvBuf, SendBuf};
+use crate::socket::RecvBuf;
+#[cfg(feature = "alloc")]
+use crate::socket::SendBuf;
 use crate::tcp::Config;
 use std::string::String;
 
