@@ -19,7 +19,7 @@ use crate::net::Ipv4;
 use crate::socket::{Handle, SlabSockets};
 use crate::stack::{Next, Stack};
 use crate::tcp::congestion::Any;
-use crate::tcp::{self, Tcp, TcpError};
+use crate::tcp::{self, Ecn, Tcp, TcpError};
 use crate::udp::{Udp, UdpSocket};
 use crate::wire::Mac;
 
@@ -100,11 +100,15 @@ impl<I: Interface> Far<I> {
             &mut os_rng(),
         );
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        // What clients may ask for they get.
+        host.transports().2.config_mut().fastopen_server = true;
         // Tables of a new host are empty: nothing is in use.
         let listeners = SERVICES
             .iter()
             .filter_map(|(port, service)| {
-                let socket = Connection::listener(SocketAddr::new(any, *port), 128);
+                let mut socket = Connection::listener(SocketAddr::new(any, *port), 128);
+                socket.set_fastopen(128);
+                socket.set_tcp_ecn(Some(Ecn::Accurate));
                 Some((host.open(socket).ok()?, *service))
             })
             .collect();

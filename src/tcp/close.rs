@@ -122,7 +122,7 @@ impl<C: Congestion> Tcb<C> {
         self.ack.owed = Owed::No;
         self.syn_due = false;
         self.probe_due = false;
-        self.flight = Default::default();
+        self.flight.end();
         self.reassembly.gaps.clear();
         self.reassembly.gaps.trim();
     }

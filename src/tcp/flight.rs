@@ -150,6 +150,16 @@ impl Flight {
         }
     }
 
+    /// What is told of it when all is over.
+    pub(super) fn learned(&self) -> Self {
+        Self {
+            rate: self.rate,
+            rate_app_limited: self.rate_app_limited,
+            rack: self.rack.learned(),
+            ..Self::new()
+        }
+    }
+
     pub(super) fn limit(&self) -> usize {
         usize::from(self.limit)
     }

@@ -109,7 +109,8 @@ pub struct TcpInfo {
     pub data_segs_in: u32,
     /// Segments sent with text.
     pub data_segs_out: u32,
-    /// Octets per second that the peer was last seen to receive, where that is measured.
+    /// Octets per second that the peer was last seen to receive. It is forgotten where nothing was
+    /// in flight for [`Config::trim_after`], unless the path lost or reordered segments.
     pub delivery_rate: Option<u64>,
     /// Time with text queued or in flight.
     pub busy_time: Duration,

@@ -57,6 +57,15 @@ impl Lazy {
             *self = Self::default();
         }
     }
+
+    /// Nothing will be in flight any more: what was learned of the path stays for who asks.
+    pub(super) fn end(&mut self) {
+        #[cfg(feature = "alloc")]
+        if self.0.is_none() {
+            return;
+        }
+        **self = self.learned();
+    }
 }
 
 impl Deref for Lazy {

@@ -66,6 +66,16 @@ impl Rack {
         }
     }
 
+    /// What is told of it when all is over.
+    pub(super) const fn learned(&self) -> Self {
+        Self {
+            degree: self.degree,
+            seen: self.seen,
+            duplicates: self.duplicates,
+            ..Self::new()
+        }
+    }
+
     /// Nothing was learned of the path.
     pub(super) const fn knows_nothing(&self) -> bool {
         self.seen == 0 && self.duplicates == 0

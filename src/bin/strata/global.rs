@@ -45,7 +45,7 @@ pub struct Global {
 
     /// Leave checksums and segmentation to the kernel, as far as it takes them: on by itself with
     /// tap, tun and raw, but not with --capture or faults
-    #[arg(long, global = true, value_name = "on|off", value_parser = clap::builder::BoolishValueParser::new())]
+    #[arg(long, global = true, value_name = "on|off", hide_possible_values = true, value_parser = clap::builder::BoolishValueParser::new())]
     pub offload: Option<bool>,
 
     /// Write every frame of our device to this file

@@ -13,7 +13,7 @@ use netstrata::host::Pattern;
 use netstrata::phy::{Instant, Watch};
 use netstrata::socket::Handle;
 use netstrata::socket::SocketSet;
-use netstrata::tcp::{Algorithm, Ecn, State};
+use netstrata::tcp::{Algorithm, Ecn, MtuProbing, State};
 
 use crate::errors::CliError;
 use crate::global::Global;
@@ -99,6 +99,11 @@ pub struct Args {
     #[arg(long, value_name = "off|answer|offer|accurate", default_value_t)]
     ecn: Ecn,
 
+    /// Find the size of segments that the path carries by trying, where routers do not tell: never,
+    /// once segments vanish, or from the beginning
+    #[arg(long, value_name = "off|blackhole|always", value_parser = units::probing, default_value = "off")]
+    mtu_probing: MtuProbing,
+
     /// Print each connection's numbers when it ends, as `ss -ti` does
     #[arg(long)]
     stats: bool,
@@ -170,6 +175,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         end: session.now(),
         failed: 0,
     };
+    session.host.transports().2.config_mut().mtu_probing = args.mtu_probing;
     if args.fastopen {
         ask_for_cookie(&mut session, to)?;
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use netstrata::host::{CABLE_NEAR, Pattern, Phy, pump};
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, SocketSet};
-use netstrata::tcp::{Algorithm, Ecn, Shutdown, State, TcpError};
+use netstrata::tcp::{Algorithm, Ecn, MtuProbing, Shutdown, State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
@@ -76,6 +76,11 @@ pub struct Args {
     /// Explicit congestion notification
     #[arg(long, value_name = "off|answer|offer|accurate", default_value_t)]
     ecn: Ecn,
+
+    /// Find the size of segments that the path carries by trying, where routers do not tell: never,
+    /// once segments vanish, or from the beginning
+    #[arg(long, value_name = "off|blackhole|always", value_parser = units::probing, default_value = "off")]
+    mtu_probing: MtuProbing,
 
     /// Print each connection's numbers when it ends, as `ss -ti` does
     #[arg(long)]
@@ -152,6 +157,7 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), args.port);
     let mut listener = Connection::listener(any, args.backlog as usize);
     listener.set_tcp_congestion(Some(args.cc));
+    session.host.transports().2.config_mut().mtu_probing = args.mtu_probing;
     if args.fastopen {
         session.host.transports().2.config_mut().fastopen_server = true;
         listener.set_fastopen(u16::try_from(args.backlog).unwrap_or(u16::MAX));
@@ -303,7 +309,12 @@ impl Server<'_> {
             let _ = session.host.socket(h).with(|socket| socket.abort());
             self.finish(session, h, Some(TcpError::Aborted))?;
         }
-        for (h, ..) in self.leaving.drain(..) {
+        for (h, ..) in std::mem::take(&mut self.leaving) {
+            if self.args.stats
+                && let Some(line) = stats::line(session, h, self.json)
+            {
+                writeln!(self.log(), "{line}")?;
+            }
             let _ = session.host.socket(h).with(|socket| socket.abort());
             let _ = session.host.close(h);
         }
@@ -318,12 +329,19 @@ impl Server<'_> {
             let look = |socket: &mut Connection| (socket.state(), socket.take_error().is_some());
             let now = session.host.socket(*h).with(look);
             let (now, failed) = now.unwrap_or((State::Closed, false));
-            for state in passed(*state, now, failed) {
-                written = writeln!(self.log(), "[{state}] {peer}");
+            if self.verbose && !self.json {
+                for state in passed(*state, now, failed) {
+                    written = writeln!(self.log(), "[{state}] {peer}");
+                }
             }
             *state = now;
             let over = matches!(now, State::Closed | State::TimeWait);
             if over {
+                if self.args.stats
+                    && let Some(line) = stats::line(session, *h, self.json)
+                {
+                    written = writeln!(self.log(), "{line}");
+                }
                 let _ = session.host.close(*h);
             }
             !over
@@ -443,13 +461,17 @@ impl Server<'_> {
         h: Handle<Connection>,
         error: Option<TcpError>,
     ) -> Result<(), CliError> {
-        let stats = self.args.stats.then(|| stats::line(session, h, self.json));
+        // What is on its way counts as well: the numbers of a connection come when it is over.
+        let over = error.is_some().then(|| stats::line(session, h, self.json));
+        let stats = over.flatten().filter(|_| self.args.stats);
         let Some(one) = self.open.remove(&h) else {
             let _ = session.host.close(h);
             return Ok(());
         };
         match error {
-            None if self.verbose && !self.json => self.leaving.push((h, one.peer, one.state)),
+            None if self.args.stats || (self.verbose && !self.json) => {
+                self.leaving.push((h, one.peer, one.state))
+            }
             _ => {
                 let _ = session.host.close(h);
             }
@@ -479,7 +501,7 @@ impl Server<'_> {
                 None => writeln!(out)?,
             }
         }
-        if let Some(Some(stats)) = stats {
+        if let Some(stats) = stats {
             writeln!(out, "{stats}")?;
         }
         Ok(out.flush()?)

@@ -8,6 +8,8 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use netstrata::tcp::MtuProbing;
+
 /// A share in parts per million: 0 to 1,000,000.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent {
@@ -87,6 +89,19 @@ pub fn pause(s: &str) -> Result<Duration, String> {
     match seconds(s) {
         Ok(time) if time >= least => Ok(time),
         _ => Err("expected seconds, or a time from 10ms, such as 1s".into()),
+    }
+}
+
+/// Reads when larger segments are tried: `off`, `blackhole` or `always`.
+///
+/// # Errors
+/// What would have been accepted.
+pub fn probing(s: &str) -> Result<MtuProbing, String> {
+    match s {
+        "off" => Ok(MtuProbing::Off),
+        "blackhole" => Ok(MtuProbing::BlackHole),
+        "always" => Ok(MtuProbing::Always),
+        _ => Err("neither off, blackhole nor always".into()),
     }
 }
 

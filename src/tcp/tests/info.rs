@@ -97,6 +97,30 @@ fn pacing_rates() {
     assert_eq!(told.pacing_rate, Some(window * percent / 100));
 }
 
+/// Who asks when all is over is told what the connection learned.
+#[test]
+fn what_was_measured_outlives_the_connection() {
+    let mut h = accepted();
+    h.play(
+        "write 5000
+        +100ms
+        < . 1:1 ack 1 win 512 <sack 3001:4001>
+        # late, and never sent again, twice
+        < . 1:1 ack 2001 win 512 <sack 3001:4001>
+        < . 1:1 ack 5001 win 512",
+    );
+    let measured = |h: &Harness| {
+        let told = info(h);
+        (told.delivery_rate, told.reord_seen, told.reordering)
+    };
+    let before = measured(&h);
+    assert!(before.0.is_some() && before.1 == 2, "{before:?}");
+    h.play("< R. 1:1 ack 5001 win 0");
+    assert_eq!(info(&h).state, crate::tcp::State::Closed);
+    assert_eq!(measured(&h), before);
+    assert_eq!(h.tcb.deadline(), None);
+}
+
 /// The line, as `ss -ti` has it.
 #[test]
 fn line_of_ss() {
