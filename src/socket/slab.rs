@@ -274,6 +274,21 @@ impl<K: Socket> SlabSet<K> {
         list.unlink(&mut self.slots, slot);
     }
 
+    /// What `resume` has to change: the deadline, the ready list, the news.
+    #[cold]
+    fn change(&mut self, h: Handle<K>, at: Option<Instant>, what: (bool, bool, bool)) {
+        let (time, wake, notify) = what;
+        if time {
+            self.arm(h, at);
+        }
+        if wake {
+            self.wake(h);
+        }
+        if notify {
+            self.notify(h);
+        }
+    }
+
     /// A slot for a new socket.
     fn vacancy(&mut self) -> Result<u32, OpenError> {
         if self.len >= self.limit {
@@ -475,20 +490,15 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
         }
     }
 
+    #[inline]
     fn resume(&mut self, h: Handle<K>, at: Option<Instant>, wake: bool, notify: bool) {
         let until = at.map_or(NEVER, Instant::micros);
         let Some(slot) = self.live_mut(h) else { return };
         let timed = slot.timer().postpone(until) || slot.deadline == until;
         let woken = !wake || slot.state == Run::Ready;
         let noted = !notify || slot.news.is_linked();
-        if !timed {
-            self.arm(h, at);
-        }
-        if !woken {
-            self.wake(h);
-        }
-        if !noted {
-            self.notify(h);
+        if !(timed && woken && noted) {
+            self.change(h, at, (!timed, !woken, !noted));
         }
     }
 

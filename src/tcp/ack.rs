@@ -312,7 +312,7 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// Takes the window of a segment.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_window(&mut self, segment: &Segment<'_>) {
         // That of a SYN is not scaled (RFC 7323 §2.2).
         let scale = if segment.flags.syn() {

@@ -134,7 +134,7 @@ impl<C: Congestion> Tcb<C> {
     /// What the peer's full segments hold, from the length of one: up at once, and down where
     /// two in a row are as small, of which a sender with more to send makes no others. A short
     /// one with PSH is the end of a text and tells nothing, unless no path is that narrow.
-    #[inline]
+    #[inline(always)]
     pub(super) fn measure_segment(&mut self, cfg: &Config, len: usize, pushed: bool) {
         let overhead = if self.timestamps { 12 } else { 0 };
         let full = self.adv_mss.saturating_sub(overhead).max(1);

@@ -91,8 +91,7 @@ impl Measure {
 impl<C: Congestion> Tcb<C> {
     /// Least round trip that the send side saw, microseconds; 0 if none.
     fn least_rtt(&self) -> u32 {
-        let least = self.rtt.least().unwrap_or_default().as_micros();
-        u32::try_from(least).unwrap_or(u32::MAX)
+        self.rtt.least_us()
     }
 
     /// Text of `len` octets came and is in the buffer; `echo` is its TSecr. Opens the window

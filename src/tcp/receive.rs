@@ -384,7 +384,7 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// Text that begins at RCV.NXT while nothing is out of order. True if some was stored.
-    #[inline]
+    #[inline(always)]
     fn text_in_order(
         &mut self,
         cfg: &Config,

@@ -69,20 +69,21 @@ impl Line<'_> {
         let path = self.path(plan);
         let not_last = plan.flags.without(TcpFlags::FIN | TcpFlags::PSH);
         let partial = self.room.offload.tx_csum;
+        let mut text = tx.peek(plan.offset, plan.len);
         let (mut at, mut count) = (0_usize, 0_usize);
         loop {
             let len = step.min(plan.len.saturating_sub(at));
             let end = at.saturating_add(len);
             let flags = if end < plan.len { not_last } else { plan.flags };
             let seq = (plan.seq + at as u32).0;
-            let text = tx.peek(plan.offset.saturating_add(at), len);
-            let [first, second] = text;
+            let pieces = take(&mut text, len);
+            let [first, second] = pieces;
             let sent = if partial {
                 let mut part = *plan;
                 (part.seq, part.flags) = (SeqNum(seq), flags);
-                self.whole(out, &part, text, false)
+                self.whole(out, &part, pieces, false)
             } else {
-                out.send_on(&path, template.len(), text, TxMeta::NONE, |_, head| {
+                out.send_on(&path, template.len(), pieces, TxMeta::NONE, |_, head| {
                     let mut sum = Sum::of(first);
                     if !second.is_empty() {
                         sum = sum.add_bytes(second);
@@ -129,6 +130,20 @@ impl Line<'_> {
     }
 }
 
+/// Takes the first `len` octets off a text in two pieces, or all there are.
+#[inline]
+fn take<'t>(text: &mut [&'t [u8]; 2], len: usize) -> [&'t [u8]; 2] {
+    let [first, second] = *text;
+    if let Some((now, later)) = first.split_at_checked(len) {
+        *text = [later, second];
+        return [now, &[]];
+    }
+    let rest = len.saturating_sub(first.len()).min(second.len());
+    let (now, later) = second.split_at_checked(rest).unwrap_or((second, &[]));
+    *text = [&[], later];
+    [first, now]
+}
+
 /// Where the device finds what it completes.
 const CHECKSUM: Csum = Csum {
     start: 0,
@@ -153,4 +168,28 @@ pub(super) fn bare(
         // The length is the one that was asked for: it fits.
         let _ = header.emit(ip, options, octets);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::take;
+
+    #[test]
+    fn texts_are_taken_in_order() {
+        let whole: [u8; 10] = core::array::from_fn(|i| i as u8);
+        for cut in 0..=10 {
+            for len in 1..=11 {
+                let (a, b) = whole.split_at(cut);
+                let mut text = [a, b];
+                let mut seen = std::vec::Vec::new();
+                while text.iter().any(|piece| !piece.is_empty()) {
+                    let [first, second] = take(&mut text, len);
+                    assert!(first.len() + second.len() <= len);
+                    seen.extend([first, second].concat());
+                }
+                assert_eq!(seen, whole);
+                assert_eq!(take(&mut text, len), [&[] as &[u8]; 2]);
+            }
+        }
+    }
 }
