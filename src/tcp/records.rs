@@ -94,6 +94,9 @@ pub(super) struct Records {
     /// Where the first is, and how many there are.
     head: u16,
     len: u16,
+    /// How many were looked at.
+    #[cfg(test)]
+    pub(super) steps: core::sync::atomic::AtomicU32,
 }
 
 impl Records {
@@ -105,6 +108,8 @@ impl Records {
             start: SeqNum(0),
             head: 0,
             len: 0,
+            #[cfg(test)]
+            steps: core::sync::atomic::AtomicU32::new(0),
         }
     }
 
@@ -157,6 +162,9 @@ impl Records {
 
     #[inline]
     pub(super) fn get(&self, n: usize) -> Option<&Record> {
+        #[cfg(test)]
+        self.steps
+            .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
         let place = self.place(n);
         self.places().get(place).filter(|_| n < self.len())
     }
@@ -281,21 +289,53 @@ impl Records {
     /// Takes the `n`th out; its octets become those of the next record, or of none if it was the
     /// last one.
     pub(super) fn remove(&mut self, n: usize) {
-        let len = self.len();
-        if n >= len {
+        self.cut_out(n, n.wrapping_add(1));
+    }
+
+    /// Makes one of neighbours among the records `from..to` that have `flag`.
+    pub(super) fn join(&mut self, from: usize, to: usize, flag: u8) {
+        let to = to.min(self.len());
+        let mut kept = from;
+        for n in from.wrapping_add(1)..to {
+            let (Some(&last), Some(&next)) = (self.get(kept), self.get(n)) else {
+                return;
+            };
+            let segments = last.segments.checked_add(next.segments);
+            let joined = match segments.filter(|_| last.is(flag) && next.is(flag)) {
+                Some(segments) => Record {
+                    end: next.end,
+                    segments,
+                    ..last
+                },
+                None => {
+                    kept = kept.wrapping_add(1);
+                    next
+                }
+            };
+            if let Some(slot) = self.get_mut(kept) {
+                *slot = joined;
+            }
+        }
+        self.cut_out(kept.wrapping_add(1), to);
+    }
+
+    /// Takes out `from..to`.
+    fn cut_out(&mut self, from: usize, to: usize) {
+        let (len, gone) = (self.len(), to.saturating_sub(from));
+        if gone == 0 || to > len {
             return;
         }
-        if n < len / 2 {
-            for at in (0..n).rev() {
-                self.copy(at, at.wrapping_add(1));
+        if from < len.saturating_sub(to) {
+            for at in (0..from).rev() {
+                self.copy(at, at.wrapping_add(gone));
             }
-            self.head = self.place(1) as u16;
+            self.head = self.place(gone) as u16;
         } else {
-            for at in n.wrapping_add(1)..len {
-                self.copy(at, at.wrapping_sub(1));
+            for at in to..len {
+                self.copy(at, at.wrapping_sub(gone));
             }
         }
-        self.len = self.len.saturating_sub(1);
+        self.len = (len.saturating_sub(gone)) as u16;
     }
 
     fn copy(&mut self, from: usize, to: usize) {

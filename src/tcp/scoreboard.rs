@@ -12,6 +12,8 @@ impl Flight {
     /// The peer reported `lo..hi`, which lie in flight.
     pub(super) fn report(&mut self, at: &At, lo: SeqNum, hi: SeqNum, fack: SeqNum, to: &mut Heard) {
         let mut n = self.records.find(lo);
+        // The first that was reported as a whole.
+        let mut first_whole = None;
         // Each turn leaves one record behind, or ends.
         while let Some(&record) = self.records.get(n) {
             let start = self.records.start_of(n);
@@ -36,7 +38,14 @@ impl Flight {
                 n = n.wrapping_add(1);
                 continue;
             }
-            let Some((n_after, segments)) = self.report_part(n, from, to_end) else {
+            let whole = from == start && to_end == record.end;
+            let marked = if whole {
+                first_whole = first_whole.or(Some(n));
+                self.report_whole(n)
+            } else {
+                self.report_part(n, from, to_end)
+            };
+            let Some((n_after, segments)) = marked else {
                 // No room to remember it: it counts as not reported (RFC 2018 §8 allows the
                 // peer as much).
                 n = n.wrapping_add(1);
@@ -55,11 +64,24 @@ impl Flight {
             self.fack = self.fack.max(to_end);
             n = n_after;
         }
+        if let Some(first) = first_whole {
+            // All at once, or a peer that fills every other hole would make us move all records
+            // for each of them.
+            let (from, to) = (first.saturating_sub(1), n.saturating_add(1));
+            self.records.join(from, to, SACKED);
+        }
     }
 
-    /// Marks `from..to`, a part of the `n`th record, as reported, together with reported
-    /// neighbours; gives the number of the record behind, and its segments. Tallies are the
-    /// caller's.
+    /// Marks the `n`th record as reported; gives the number of the next, and its segments.
+    fn report_whole(&mut self, n: usize) -> Option<(usize, u16)> {
+        let record = self.records.get_mut(n)?;
+        record.flags = SACKED | record.flags & AMBIGUOUS;
+        Some((n.wrapping_add(1), record.segments))
+    }
+
+    /// Marks `from..to`, a part of the `n`th record but not all of it, as reported, together with
+    /// a reported neighbour; gives the number of the record behind, and its segments. Tallies are
+    /// the caller's.
     fn report_part(&mut self, n: usize, from: SeqNum, to: SeqNum) -> Option<(usize, u16)> {
         let record = *self.records.get(n)?;
         let (start, next) = (self.records.start_of(n), n.wrapping_add(1));
@@ -81,38 +103,19 @@ impl Flight {
             other.segments = other.segments.saturating_add(more);
         };
         if left {
-            let previous = n.wrapping_sub(1);
-            let following = self.records.get(next).copied().filter(|_| right);
-            let previous_record = self.records.get_mut(previous)?;
-            previous_record.end = to;
-            grow(previous_record, part.segments);
-            if let Some(following) = following {
-                previous_record.end = following.end;
-                grow(previous_record, following.segments);
-                self.records.remove(next);
-            }
-            if last {
-                self.records.remove(n);
-                return Some((n, segments));
-            }
+            let previous = self.records.get_mut(n.wrapping_sub(1))?;
+            previous.end = to;
+            grow(previous, segments);
             let rest = self.records.get_mut(n)?;
             rest.segments = rest.segments.saturating_sub(segments).max(1);
             return Some((n, segments));
         }
         if right {
-            grow(self.records.get_mut(next)?, part.segments);
-            if first {
-                self.records.remove(n);
-                return Some((next, segments));
-            }
+            grow(self.records.get_mut(next)?, segments);
             let rest = self.records.get_mut(n)?;
             rest.end = from;
             rest.segments = ahead.max(1);
             return Some((next.wrapping_add(1), segments));
-        }
-        if first && last {
-            *self.records.get_mut(n)? = part;
-            return Some((next, segments));
         }
         // A peer's reports leave room for what we send.
         let room = self.limit() / 4 * 3;

@@ -6,6 +6,7 @@ mod attack;
 mod autotune;
 mod buffers;
 mod close;
+mod cost;
 mod dsack;
 mod ecn;
 mod events;
