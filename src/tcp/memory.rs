@@ -275,7 +275,8 @@ impl<C: Congestion> Tcb<C> {
     /// Octets it keeps beside its buffers.
     #[inline]
     pub(super) fn occupies(&self) -> usize {
-        self.reassembly.gaps.memory() + self.flight.memory()
+        let ends = self.rare.get().map_or(0, |rare| rare.records.memory());
+        self.reassembly.gaps.memory() + self.flight.memory() + ends
     }
 
     /// The shell tells how much memory there is.

@@ -96,6 +96,7 @@ impl<C: Congestion> Tcb<C> {
         match self.rare.get_mut() {
             None => u16::MAX,
             Some(rare) => {
+                rare.records.forget(una);
                 let path = &mut rare.path;
                 if path.probe > 0 && una.ge(path.span.1) {
                     // The probe arrived.

@@ -36,20 +36,11 @@ type Inner = alloc::collections::VecDeque<SeqNum>;
 type Inner = [Option<SeqNum>; 4];
 
 impl Ends {
-    fn iter(&self) -> impl Iterator<Item = SeqNum> {
-        #[cfg(feature = "alloc")]
-        return self.0.iter().copied();
-        #[cfg(not(feature = "alloc"))]
-        self.0.iter().copied().flatten()
-    }
-
     /// Another record ends before `end`; those that end at or before `una` are forgotten.
     fn push(&mut self, una: SeqNum, end: SeqNum) {
         #[cfg(feature = "alloc")]
         {
-            while self.0.front().is_some_and(|first| first.le(una)) {
-                self.0.pop_front();
-            }
+            self.forget(una);
             if self.0.back() != Some(&end) && self.0.try_reserve(1).is_ok() {
                 self.0.push_back(end);
             }
@@ -63,10 +54,45 @@ impl Ends {
         }
     }
 
-    /// Where the record of the octet at `seq` ends, if that is known.
+    /// Those that end at or before `una` are of no interest any more; nor may they stay until
+    /// sequence numbers have come round to them.
+    pub(super) fn forget(&mut self, una: SeqNum) {
+        #[cfg(feature = "alloc")]
+        {
+            while self.0.front().is_some_and(|first| first.le(una)) {
+                self.0.pop_front();
+            }
+            if self.0.is_empty() && self.0.capacity() > 0 {
+                self.0 = Inner::new();
+            }
+        }
+        #[cfg(not(feature = "alloc"))]
+        for slot in &mut self.0 {
+            slot.take_if(|end| end.le(una));
+        }
+    }
+
+    /// Octets of memory they take besides themselves.
+    pub(super) fn memory(&self) -> usize {
+        #[cfg(feature = "alloc")]
+        return self.0.capacity().saturating_mul(size_of::<SeqNum>());
+        #[cfg(not(feature = "alloc"))]
+        0
+    }
+
+    /// Where the record of the octet at `seq` ends, if that is known. In O(log n): a peer whose
+    /// words are written back one by one would choose n.
     fn after(&self, seq: SeqNum) -> Option<SeqNum> {
-        let later = self.iter().filter(|end| end.gt(seq));
-        later.reduce(|a, b| a.min(b))
+        #[cfg(feature = "alloc")]
+        {
+            let n = self.0.partition_point(|end| end.le(seq));
+            self.0.get(n).copied()
+        }
+        #[cfg(not(feature = "alloc"))]
+        {
+            let later = self.0.iter().copied().flatten().filter(|end| end.gt(seq));
+            later.reduce(|a, b| a.min(b))
+        }
     }
 }
 
@@ -134,5 +160,21 @@ mod tests {
         ends.push(at(8), at(30));
         assert_eq!(after(&ends, 8), Some(at(20)));
         assert_eq!(after(&ends, 20), Some(at(30)));
+    }
+
+    /// None waits for sequence numbers to come round, and none of the memory stays.
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn records_that_were_acknowledged_take_no_memory() {
+        let mut ends = Ends::default();
+        for n in 1..=1000 {
+            ends.push(SeqNum(0), SeqNum(n));
+        }
+        assert!(ends.memory() >= 4000);
+        ends.forget(SeqNum(999));
+        assert_eq!(ends.after(SeqNum(5)), Some(SeqNum(1000)));
+        ends.forget(SeqNum(1000));
+        assert_eq!(ends.memory(), 0);
+        assert_eq!(ends.after(SeqNum(1000) + 0x9000_0000), None);
     }
 }

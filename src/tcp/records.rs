@@ -286,12 +286,6 @@ impl Records {
         true
     }
 
-    /// Takes the `n`th out; its octets become those of the next record, or of none if it was the
-    /// last one.
-    pub(super) fn remove(&mut self, n: usize) {
-        self.cut_out(n, n.wrapping_add(1));
-    }
-
     /// Makes one of neighbours among the records `from..to` that have `flag`.
     pub(super) fn join(&mut self, from: usize, to: usize, flag: u8) {
         let to = to.min(self.len());
@@ -455,7 +449,7 @@ mod tests {
                     }
                     3 if !model.is_empty() => {
                         let n = at % model.len();
-                        records.remove(n);
+                        records.cut_out(n, n + 1);
                         model.remove(n);
                     }
                     4 if !model.is_empty() => {

@@ -284,6 +284,7 @@ impl<C: Congestion> Tcb<C> {
             self.timers.set(Timer::Trim, now + cfg.trim_after);
         }
         self.tune_read(cfg, now, rx);
+        self.forget_urgent(rx);
         let due = self.state.receives() && self.update_due(rx);
         if due {
             self.ack.owed = Owed::Now;

@@ -7,6 +7,7 @@
 use super::segment::Plan;
 use super::seq::SeqNum;
 use super::tcb::Tcb;
+use crate::socket::RecvBuf;
 use crate::wire::TcpFlags;
 
 impl<C> Tcb<C> {
@@ -59,6 +60,17 @@ impl<C> Tcb<C> {
             left.min(readable as u32)
         } else {
             left
+        }
+    }
+
+    /// What was urgent has been read: forgotten, before sequence numbers come round to it.
+    pub(super) fn forget_urgent(&mut self, rx: &impl RecvBuf) {
+        let unread = rx.capacity().saturating_sub(rx.window());
+        if self.rare.get().is_some_and(|rare| rare.rcv_up.is_some())
+            && self.urgent_left(unread) == 0
+            && let Some(rare) = self.rare.get_mut()
+        {
+            rare.rcv_up = None;
         }
     }
 }

@@ -334,7 +334,7 @@ fn cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 150, ..ProptestConfig::default() })]
 
     /// RFC 9293 §3.8.6, RFC 5681 §3.1, RFC 8985 §9: whatever a peer says.
     #[test]

@@ -82,3 +82,16 @@ fn pointers_are_not_trusted() {
     );
     snapshot!("urgent_hostile", text);
 }
+
+/// What was read is no longer urgent, nor will it be when sequence numbers come round to it.
+#[test]
+fn forgotten_when_read() {
+    let mut h = accepted();
+    let known = |h: &Harness| h.tcb.rare.get().and_then(|rare| rare.rcv_up);
+    h.play("< U. 1:101 ack 1 win 512 urg 150");
+    assert!(known(&h).is_some());
+    h.play("read");
+    assert!(known(&h).is_some(), "fifty octets are to come");
+    h.play("< . 101:201 ack 1 win 512\n read");
+    assert_eq!(known(&h), None);
+}
