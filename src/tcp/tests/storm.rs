@@ -109,7 +109,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Nodelay),
         1 => prop::option::of(0..100_000_u32).prop_map(Event::Clamp),
         1 => (0..1600_u16, 0..1000_u32).prop_map(|(size, at)| Event::TooBig(size, at)),
-        1 => (0..1600_u16, 0..70_000_u32).prop_map(|(mss, gso)| Event::Room(mss, gso)),
+        1 => (64..1600_u16, 0..70_000_u32).prop_map(|(mss, gso)| Event::Room(mss, gso)),
     ]
 }
 
@@ -217,7 +217,7 @@ fn run(h: &mut Harness, events: &[Event]) {
             }
             Event::Pass(us) => h.pass(Duration::from_micros(*us)),
             Event::Write(n, flags) => {
-                if h.tcb.can_send() && h.tx.queued() < 1 << 20 {
+                if h.tcb.can_send() && h.tx.queued() < 1 << 16 {
                     h.tx.written += u64::from(*n);
                     let flags = SendFlags {
                         more: flags & 1 != 0,
