@@ -120,7 +120,7 @@ fn one_acknowledgment_buys_one_retransmission() {
         sent = now;
         lo = (lo + 100).min(end - 100);
     }
-    assert!(h.tcb.retransmits > 10);
+    assert!(h.tcb.retransmits() > 10);
 }
 
 /// RFC 2883, RFC 3708 §3: duplicates that never were undo a reduction at most as often as
