@@ -179,6 +179,8 @@ pub(crate) struct Down<'a, I, N> {
     now: Instant,
     /// The way found last: routes do not change while we send, and packets go in trains.
     last: Cell<Option<Way>>,
+    /// The path found last: connections to one host differ in their ports only.
+    path: Option<Path>,
 }
 
 /// Destination, source asked for, and the way from one to the other.
@@ -192,6 +194,7 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
             origin,
             now,
             last: Cell::new(None),
+            path: None,
         }
     }
 
@@ -339,6 +342,11 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     }
 
     fn path(&mut self, to: Dest) -> Result<Path, TxError> {
+        if let Some(path) = &self.path
+            && path.to == to
+        {
+            return Ok(*path);
+        }
         let hop = self.route(to.dst, to.src)?;
         let ip = header(&hop, &to);
         let mtu = self.mtu(&hop, to.dst);
@@ -353,7 +361,9 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
             }),
             ident: (!to.dont_fragment).then(|| idents.hash(ip.src, ip.dst, ip.proto)),
         });
-        Ok(Path { to, way })
+        let path = Path { to, way };
+        self.path = Some(path);
+        Ok(path)
     }
 
     #[inline]
