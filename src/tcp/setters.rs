@@ -89,6 +89,21 @@ impl<R, T, C> TcpSocket<R, T, C> {
         });
     }
 
+    /// Idle time before the first probe (`TCP_KEEPIDLE`); `None` for the stack's.
+    pub fn keepalive_time(&self) -> Option<Duration> {
+        self.options().keepalive_time
+    }
+
+    /// Time between probes (`TCP_KEEPINTVL`); `None` for the stack's.
+    pub fn keepalive_interval(&self) -> Option<Duration> {
+        self.options().keepalive_interval
+    }
+
+    /// Unanswered probes that end the connection (`TCP_KEEPCNT`); `None` for the stack's number.
+    pub fn keepalive_retries(&self) -> Option<u8> {
+        self.options().keepalive_retries
+    }
+
     /// Gives the connection up after this time without progress (RFC 5482,
     /// `TCP_USER_TIMEOUT`); `None` leaves it to the number of retransmissions.
     pub fn set_tcp_user_timeout(&mut self, timeout: Option<Duration>) {
