@@ -186,7 +186,23 @@ impl<C: Congestion> Tcb<C> {
         let flags = TcpFlags::ACK | self.ecn.ack_flags(options.sack.is_empty());
         Plan {
             options: options.emit(),
-            ..Plan::bare(self.snd_nxt, self.rcv_nxt, flags, window)
+            ..Plan::bare(self.ack_seq(), self.rcv_nxt, flags, window)
+        }
+    }
+
+    /// Sequence number of an acknowledgment: SND.NXT, unless the peer took back the window it lies
+    /// in. Then it would take what is beyond the right edge for old or forged, and its own text
+    /// would never be acknowledged (RFC 9293 §3.10.7.4).
+    #[inline]
+    fn ack_seq(&self) -> SeqNum {
+        let edge = self.snd_una + self.snd_wnd;
+        let beyond = self.snd_nxt.saturating_since(edge);
+        // A FIN needs no window; and less than a unit is not told.
+        let beyond = beyond.saturating_sub(u32::from(self.fin_sent));
+        if beyond >> (self.snd_scale & 15) > 0 {
+            edge
+        } else {
+            self.snd_nxt
         }
     }
 

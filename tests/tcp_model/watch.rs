@@ -478,13 +478,14 @@ impl Flow {
         }
 
         // The window it offers: §3.8.6.2.1.
+        let unit = scale;
         let scale = if tcp.flags.syn() { 0 } else { scale };
         if peer.fin.is_some_and(|fin| ack > fin) {
             // Nothing can follow a FIN.
             return;
         }
         let edge = ack + (u64::from(tcp.window) << scale);
-        let rounded = (1_u64 << scale) - 1;
+        let rounded = (1_u64 << unit) - 1;
         assert!(
             edge + rounded >= own.edge,
             "the window's edge goes back from {} to {edge}",

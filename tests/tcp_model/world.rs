@@ -153,8 +153,9 @@ where
         }
         let config = &self.case.configs[side];
         (
-            config.receive_buffer.max(config.receive_buffer_max),
-            config.send_buffer.max(config.send_buffer_max),
+            // Before a listener ran it has what is usual.
+            config.receive_buffer_max.max(540_000),
+            config.send_buffer_max.max(262_144),
         )
     }
 
@@ -325,14 +326,19 @@ where
         end.finishing = self.finishing;
         end.eager = self.finishing || self.rng.below(3) > 0;
         end.moved_at = self.pair.now;
-        // By Fast Open, text is accepted before its sender knows.
-        let there = |other: &End<K>| {
-            let waits = other.state == State::SynSent && other.error.is_none();
-            (other.stood || waits) && other.side != side && other.ports == (from, port)
+        // A late segment of a connection that is over may pass for a cookie that comes back: then
+        // nobody of those who are left is its peer.
+        let free = |other: &End<K>| {
+            other.peer.is_none() && other.side != side && other.ports == (from, port)
         };
-        let client = self.ends.iter().rposition(there);
-        // A late segment of a connection that is over may pass for a cookie that comes back.
-        let client = client.filter(|n| self.ends[*n].peer.is_none());
+        let stands = |other: &End<K>| free(other) && other.stood;
+        // By Fast Open, text is accepted before its sender knows.
+        let waits = |other: &End<K>| {
+            let opens = other.state == State::SynSent && other.error.is_none();
+            free(other) && opens && self.case.fast_open
+        };
+        let client = self.ends.iter().rposition(stands);
+        let client = client.or_else(|| self.ends.iter().rposition(waits));
         end.peer = client;
         self.tell(|| format!("host {side} accepts from {from} on {port}"));
         let index = self.ends.len();
@@ -385,7 +391,9 @@ where
     /// Had the connection a reason to fail?
     fn check_error(&self, end: &End<K>, peer: Option<&End<K>>) {
         let Some(error) = end.error else { return };
-        let by_peer = peer.is_none_or(|p| p.released || p.aborted || p.error.is_some());
+        // A peer that failed may not have asked why yet.
+        let failed = |p: &End<K>| p.error.is_some() || p.state == State::Closed;
+        let by_peer = peer.is_none_or(|p| p.released || p.aborted || failed(p));
         let fragile = end.fragile || peer.is_some_and(|p| p.fragile);
         let stood = end.stood;
         let right = end.aborted

@@ -95,3 +95,26 @@ fn window_closed_over_text_for_long() {
     assert!(!text.contains("CLOSED"), "{text}");
     assert!(text.contains("> P. 1:501"), "{text}");
 }
+
+/// Where a peer took back the window that our text lies in, what we acknowledge has the sequence
+/// number of its right edge: beyond it, the peer would not look at it (RFC 9293 §3.10.7.4).
+#[test]
+fn acknowledgments_before_the_edge() {
+    let config = Config {
+        timestamps: false,
+        window_scaling: false,
+        ..Config::default()
+    };
+    let mut h = Harness::accepted(config, 1000);
+    let text = h.play(
+        "write 5000
+        # it keeps 1000, and takes the window of the rest back
+        < . 1:1 ack 1001 win 0
+        < . 1:101 ack 1001 win 0
+        # as much as to the edge
+        < . 101:201 ack 1001 win 500
+        # all that was sent
+        < . 201:301 ack 1001 win 4000",
+    );
+    snapshot!("acknowledgments_before_the_edge", text);
+}
