@@ -11,6 +11,7 @@ use super::chrono::Chrono;
 use super::config::Config;
 use super::congestion::{self, Congestion};
 use super::flight::{At, Heard};
+use super::probe::Tail;
 use super::recovery::{self, CaState};
 use super::segment::{Segment, timestamp};
 use super::seq::SeqNum;
@@ -67,6 +68,10 @@ impl<C: Congestion> Tcb<C> {
         };
         if !self.sack {
             self.count_duplicates(&ack, &mut heard);
+        }
+        if self.flight.tail == Tail::Due && advance > 0 {
+            // It was to find out what is known now; it may be that nothing is left to probe with.
+            self.flight.tail = Tail::No;
         }
         if self.flight.tail.is_out() {
             let nothing = bare && same && heard.reported == 0;

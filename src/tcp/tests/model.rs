@@ -118,3 +118,26 @@ fn acknowledgments_before_the_edge() {
     );
     snapshot!("acknowledgments_before_the_edge", text);
 }
+
+/// A tail loss probe that pacing held back until all was acknowledged is none any more (RFC 8985
+/// §7.2): nothing is left to probe with, and nothing is sent for ever.
+#[test]
+fn probe_held_back_until_all_is_acknowledged() {
+    let config = Config {
+        timestamps: false,
+        ..Config::default()
+    };
+    let mut h = Harness::accepted(config, 1000);
+    let text = h.play(
+        "maxrate 1000
+        write 11000
+        +100ms
+        < . 1:1 ack 10001 win 512
+        +1s
+        # the probe is due at 1.3, and waits
+        +400ms
+        < . 1:1 ack 11001 win 512
+        +2s",
+    );
+    snapshot!("probe_held_back", text);
+}
