@@ -19,9 +19,27 @@ use model::run::{Outcome, run};
 use support::Seed;
 
 /// Seeds that once failed, or that show something rare.
-const KEPT: [u64; 1] = [
+const KEPT: [u64; 10] = [
     // A cookie without timestamps agreed to window scaling.
     0xc761_aada_b423_daf5,
+    // The window of a segment that filled a hole was not taken.
+    0x47a2_da37_ef0e_2704,
+    // A window clamp of less than a segment closed the window for ever.
+    0xe8cb_9afa_c767_b109,
+    // A challenge before the end of a handshake offered a window unscaled.
+    0x8847_f7e0_36ad_d14e,
+    // A black hole for segments below the base size was none to us.
+    0xf989_5726_e748_9e23,
+    // A peer that closed its window over our text was given up, though it answered.
+    0x2323_c7b4_1083_2cfb,
+    // The same where answers were lost now and then.
+    0x2ac7_9ca0_b97c_2608,
+    // Acknowledgments from beyond a window that was taken back were not heard.
+    0x6f7a_fd42_a4f9_cfdf,
+    // A tail loss probe that nothing was left for was sent as nothing, without end.
+    0xce3e_60c0_1769_f6fd,
+    // Timeouts were counted for what the pacer held back.
+    0x9a64_0941_226c_b669,
 ];
 
 /// New seeds of an ordinary run of the tests.

@@ -5,7 +5,7 @@
 
 use super::ack::Owed;
 use super::config::Config;
-use super::congestion::Congestion;
+use super::congestion::{Congestion, Pacer};
 use super::error::TcpError;
 use super::event::Event;
 use super::probe::Tail;
@@ -177,8 +177,14 @@ impl<C: Congestion> Tcb<C> {
         }
         self.count_rto(now);
         let before = self.retries;
-        // What a closed window refused is not held against the peer when it opens.
-        self.retries = before.saturating_add(u8::from(!answers));
+        // What goes again now waited long enough, however slowly text is to leave.
+        self.flight.pacer = Pacer::new();
+        // What a closed window refused is not held against the peer that answers.
+        self.retries = if answers {
+            before.min(1)
+        } else {
+            before.saturating_add(1)
+        };
         self.rtt.back_off();
         let backoff = self.retries;
         self.tell(now, Event::Rto { backoff });

@@ -141,3 +141,21 @@ fn probe_held_back_until_all_is_acknowledged() {
     );
     snapshot!("probe_held_back", text);
 }
+
+/// What an expiry of the retransmission timer is about goes at once (RFC 6298 §5.4), whatever the
+/// rate text is to leave at: or repetitions would be counted that never left.
+#[test]
+fn timeout_does_not_wait_for_the_pacer() {
+    let config = Config {
+        timestamps: false,
+        tail_probes: false,
+        ..Config::default()
+    };
+    let mut h = Harness::accepted(config, 1000);
+    let text = h.play(
+        "maxrate 500
+        write 10000
+        +2s",
+    );
+    snapshot!("timeout_and_pacer", text);
+}
