@@ -57,7 +57,13 @@ fn acknowledgments_cost_no_more_than_a_few_walks() {
         at += 600;
     }
     let there = h.tcb.flight.records.len() as u64;
-    assert!((2000..=4096).contains(&there), "{there} records");
+    // Without an allocator there are sixteen at most, and what no place is left for is joined.
+    let crowd = if cfg!(feature = "alloc") {
+        2000..=4096
+    } else {
+        8..=16
+    };
+    assert!(crowd.contains(&there), "{there} records");
     // Some walks of all records, and moves for what is cut.
     assert!(most <= 8 * there, "{most} steps for one of {there} records");
     let all = format!("<< . 1:1 ack {una} win 65535 <sack {}:{end}>", una + 100);
