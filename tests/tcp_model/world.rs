@@ -338,7 +338,16 @@ where
             free(other) && opens && self.case.fast_open
         };
         let client = self.ends.iter().rposition(stands);
-        let client = client.or_else(|| self.ends.iter().rposition(waits));
+        // The first of them: what connects from the same port after it finds that taken.
+        let client = client.or_else(|| self.ends.iter().position(waits));
+        // Its first end was aborted and the reset was lost; what it sends first carries the cookie
+        // still, and makes another end for it.
+        let forsaken = |other: &End<K>| {
+            let first = other.peer.and_then(|n| self.ends.get(n));
+            let gone = first.is_some_and(|first| first.aborted && first.got == 0);
+            gone && other.got == 0 && other.side != side && other.ports == (from, port)
+        };
+        let client = client.or_else(|| self.ends.iter().rposition(forsaken));
         end.peer = client;
         self.tell(|| format!("host {side} accepts from {from} on {port}"));
         let index = self.ends.len();
