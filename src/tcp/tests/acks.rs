@@ -2,18 +2,11 @@
 
 extern crate std;
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
 use std::string::String;
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 /// A connection past the acknowledgments it sends at once, with 40 ms between segments.
 fn settled() -> Harness {

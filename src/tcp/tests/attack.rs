@@ -6,20 +6,13 @@ extern crate std;
 use proptest::prelude::*;
 use std::vec::Vec;
 
+use super::beginnings::plain;
 use super::harness::{Harness, IRS, ISS, octet};
 use super::snapshot;
 use crate::socket::{RecvBuf, SendBuf};
 use crate::tcp::*;
 use crate::wire::{SackBlocks, TcpFlags, TcpOptions};
 use core::time::Duration;
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 /// RFC 5961 §3: a RST counts at RCV.NXT only.
 #[test]

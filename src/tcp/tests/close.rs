@@ -1,20 +1,7 @@
 //! Every pair of closing states, and the ends nobody asked for (RFC 9293 §3.6).
 
-use super::harness::Harness;
+use super::beginnings::accepted;
 use super::snapshot;
-use crate::tcp::Config;
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
-
-fn accepted() -> Harness {
-    Harness::accepted(plain(), 1000)
-}
 
 /// ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT; text still comes after our FIN.
 #[test]

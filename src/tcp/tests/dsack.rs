@@ -1,16 +1,9 @@
 //! Duplicates reported by the receiver (RFC 2883), and what the sender makes of them.
 
+use super::beginnings::accepted;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
-
-fn accepted() -> Harness {
-    let config = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    Harness::accepted(config, 1000)
-}
 
 /// RFC 2883 §4: the first block, once; §4.1.1 below the acknowledgment, §4.1.2 with a block of
 /// what is missing, §4.2 inside a higher block, which follows; §4.3 for a part of a segment.

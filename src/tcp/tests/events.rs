@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::string::String;
 use std::vec::Vec;
 
+use super::beginnings::plain;
 use super::harness::{IRS, ISS, Rx, TS_OFFSET, Tx};
 use super::snapshot;
 use crate::socket::RecvBuf;
@@ -38,10 +39,7 @@ struct Script {
 
 impl Script {
     fn new(open: impl FnOnce(&Config, &Rx) -> Watched) -> Self {
-        let cfg = Config {
-            timestamps: false,
-            ..Config::default()
-        };
+        let cfg = plain();
         let rx = Rx::new(cfg.receive_buffer);
         let mut tcb = open(&cfg, &rx);
         let [local, peer] =

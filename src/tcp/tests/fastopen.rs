@@ -1,18 +1,11 @@
 //! Fast Open in the core (RFC 7413 §4.2): SYNs with text, and connections whose handshake has
 //! not ended. Cookies, queues and fallbacks are the shell's: `tests/tcp/fastopen.rs`.
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::{Config, EarlyFailure, SynOffer, TcpInfo};
 use crate::wire::FastOpen;
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 /// With a cookie, for a server of this MSS.
 fn cookie(mss: u16) -> SynOffer {

@@ -2,18 +2,11 @@
 
 use core::time::Duration;
 
+use super::beginnings::accepted;
 use super::harness::Harness;
 use super::snapshot;
 use crate::socket::SendBuf;
-use crate::tcp::{Config, SendFlags, TcpInfo};
-
-fn accepted() -> Harness {
-    let cfg = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    Harness::accepted(cfg, 1000)
-}
+use crate::tcp::{SendFlags, TcpInfo};
 
 fn info(h: &Harness) -> TcpInfo {
     h.tcb.info(&h.cfg, h.now, &h.rx, &h.tx)

@@ -1,22 +1,15 @@
 //! Losses: fast retransmit with and without SACK, timeouts, limited transmit, reneging.
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
 
-/// With SACK, without timestamps, which makes lines shorter.
-fn sack() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
-
 /// Without SACK.
-fn plain() -> Config {
+fn without() -> Config {
     Config {
         sack: false,
-        ..sack()
+        ..plain()
     }
 }
 
@@ -24,7 +17,7 @@ fn plain() -> Config {
 /// (RFC 3042); more when the flight has shrunk to the halved window; a partial acknowledgment.
 #[test]
 fn new_reno() {
-    let mut h = Harness::accepted(plain(), 1000);
+    let mut h = Harness::accepted(without(), 1000);
     let text = h.play(
         "write 40000
         +100ms
@@ -55,7 +48,7 @@ fn new_reno() {
 /// RFC 6675: holes are filled each once, what was reported is never sent again.
 #[test]
 fn sack_recovery() {
-    let mut h = Harness::accepted(sack(), 1000);
+    let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 40000
         +100ms
@@ -81,7 +74,7 @@ fn sack_recovery() {
 /// One acknowledgment that reports much at once is loss enough (RFC 6675 §5 step 4.1).
 #[test]
 fn sack_reports_enough_at_once() {
-    let mut h = Harness::accepted(sack(), 1000);
+    let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 10000
         +100ms
@@ -96,7 +89,7 @@ fn sack_reports_enough_at_once() {
 /// RFC 6298 §5, RFC 5681 §3.1: doubling, one segment, slow start from the oldest.
 #[test]
 fn timeout() {
-    let mut h = Harness::accepted(plain(), 1000);
+    let mut h = Harness::accepted(without(), 1000);
     let text = h.play(
         "write 5000
         +1s
@@ -117,8 +110,8 @@ fn timeout() {
 
 /// After a timeout only what was not reported is sent again.
 #[test]
-fn timeout_with_sack() {
-    let mut h = Harness::accepted(sack(), 1000);
+fn timeout_with_plain() {
+    let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 6000
         +100ms
@@ -138,7 +131,7 @@ fn timeout_with_sack() {
 /// A peer that throws away what it reported (RFC 2018 §8) is sent it again.
 #[test]
 fn reneging() {
-    let mut h = Harness::accepted(sack(), 1000);
+    let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 4000
         +100ms
@@ -177,7 +170,7 @@ fn samples_after_retransmission() {
 /// Fifteen retransmissions, then the end.
 #[test]
 fn given_up() {
-    let mut h = Harness::accepted(plain(), 1000);
+    let mut h = Harness::accepted(without(), 1000);
     let text = h.play(
         "write 10
         +20m",
@@ -189,7 +182,7 @@ fn given_up() {
 /// beyond it, for as long as the peer answers, and everything is sent again once it may.
 #[test]
 fn window_taken_back() {
-    let mut h = Harness::accepted(plain(), 1000);
+    let mut h = Harness::accepted(without(), 1000);
     let text = h.play(
         "write 3000
         < . 1:1 ack 1001 win 0
@@ -206,7 +199,7 @@ fn window_taken_back() {
 /// A lost FIN is repeated, with the text before it.
 #[test]
 fn lost_fin() {
-    let mut h = Harness::accepted(plain(), 1000);
+    let mut h = Harness::accepted(without(), 1000);
     let text = h.play(
         "write 10
         shutdown
@@ -221,7 +214,7 @@ fn lost_fin() {
 /// A path that carries less: sent again at once in smaller segments, no slower (RFC 1191 §6.5).
 #[test]
 fn path_mtu() {
-    let mut h = Harness::accepted(sack(), 1460);
+    let mut h = Harness::accepted(plain(), 1460);
     let text = h.play(
         "write 4000
         icmp big 99
@@ -241,7 +234,7 @@ fn path_mtu() {
 /// what it reports tells what was lost before it, without a timeout.
 #[test]
 fn tail_loss() {
-    let mut h = Harness::accepted(sack(), 1000);
+    let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 3000
         # 1001 and 2001 are lost
@@ -262,7 +255,7 @@ fn tail_loss() {
 /// The probe's time comes in recovery: it is no timeout.
 #[test]
 fn recovery_before_the_probe() {
-    let mut h = Harness::accepted(sack(), 1000);
+    let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 5000
         +201ms
@@ -279,7 +272,7 @@ fn recovery_before_the_probe() {
 /// partial acknowledgment uncovers is filled at once.
 #[test]
 fn lost_retransmission() {
-    let mut h = Harness::accepted(sack(), 1000);
+    let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 30000
         # 1 and 9001 are lost
@@ -313,10 +306,10 @@ fn tail_probe_answered() {
         +100ms
         < . 1:1 ack 4001 win 512
         info";
-    let text = Harness::accepted(sack(), 1000).play(script);
+    let text = Harness::accepted(plain(), 1000).play(script);
     let twice = "ack 3001 win 512 <sack 2001:3001>";
     let script = script.replace("ack 3001 win 512", twice);
-    let text = text + &Harness::accepted(sack(), 1000).play(&script);
+    let text = text + &Harness::accepted(plain(), 1000).play(&script);
     snapshot!("tail_probe_answered", text);
 }
 
@@ -324,7 +317,7 @@ fn tail_probe_answered() {
 /// the peer's delayed acknowledgment as well.
 #[test]
 fn tail_probe_of_new_text() {
-    let mut h = Harness::accepted(sack(), 1000);
+    let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 12000
         +202ms
@@ -333,7 +326,7 @@ fn tail_probe_of_new_text() {
         info",
     );
     let text = text
-        + &Harness::accepted(sack(), 1000).play(
+        + &Harness::accepted(plain(), 1000).play(
             "< . 1:1 ack 1 win 512
             write 10
             +299ms
@@ -348,7 +341,7 @@ fn tail_probe_of_new_text() {
 #[cfg(feature = "alloc")] // more ranges than fit without
 #[test]
 fn reports() {
-    let mut h = Harness::accepted(sack(), 1460);
+    let mut h = Harness::accepted(plain(), 1460);
     let text = h.play(
         "< . 1001:2001 ack 1 win 512
         < . 3001:4001 ack 1 win 512

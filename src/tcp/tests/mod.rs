@@ -4,6 +4,7 @@ mod accecn;
 mod acks;
 mod attack;
 mod autotune;
+mod beginnings;
 mod buffers;
 mod close;
 mod cost;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::beginnings::accepted;
 use super::harness::Harness;
 extern crate std;
 
@@ -123,11 +124,7 @@ fn acknowledgments_before_the_edge() {
 /// §7.2): nothing is left to probe with, and nothing is sent for ever.
 #[test]
 fn probe_held_back_until_all_is_acknowledged() {
-    let config = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    let mut h = Harness::accepted(config, 1000);
+    let mut h = accepted();
     let text = h.play(
         "maxrate 1000
         write 11000

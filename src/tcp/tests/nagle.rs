@@ -1,17 +1,8 @@
 //! What waits to be sent with more: Nagle's algorithm, the cork, `MSG_MORE` (RFC 9293 §3.7.4,
 //! RFC 1122 §4.2.3.4).
 
-use super::harness::Harness;
+use super::beginnings::accepted;
 use super::snapshot;
-use crate::tcp::Config;
-
-fn accepted() -> Harness {
-    let cfg = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    Harness::accepted(cfg, 1000)
-}
 
 /// RFC 9293 §3.7.4 (SHLD-7) as Minshall has it: a segment that is not full waits only for
 /// another such, not for full ones.

@@ -1,16 +1,9 @@
 //! Handshakes of the active side, and what they agree on (RFC 9293 §3.5, §3.10.7.3).
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 #[test]
 fn active_open() {

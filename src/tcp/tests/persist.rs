@@ -1,18 +1,12 @@
 //! Zero windows, and layers below that take nothing (RFC 9293 §3.8.6.1).
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
 
 fn accepted(cfg: Config) -> Harness {
     Harness::accepted(cfg, 1000)
-}
-
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
 }
 
 /// RFC 9293 §3.8.6.1 (MUST-35 to MUST-37, SHLD-29, SHLD-30): probes go on as long as they are

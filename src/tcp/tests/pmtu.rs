@@ -3,18 +3,11 @@
 
 extern crate std;
 
+use super::beginnings::plain;
 use super::harness::{Harness, ISS};
 use super::snapshot;
 use crate::socket::SendBuf;
 use crate::tcp::{Config, MtuProbing, SeqNum};
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 fn probing(mtu_probing: MtuProbing) -> Config {
     Config {

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use super::beginnings::{accepted, plain};
 use super::harness::Harness;
 use super::snapshot;
 use crate::socket::RecvBuf;
@@ -32,10 +33,7 @@ fn profile_settings_buffers() {
 /// out-of-order, at least 2 MSS; otherwise delayed 40 ms at least, 200 ms at most".
 #[test]
 fn profile_acks() {
-    let cfg = Config {
-        timestamps: false,
-        ..Config::default()
-    };
+    let cfg = plain();
     let mut h = Harness::accepted(cfg, 1460);
     let mut script = String::new();
     for n in 0..16 {
@@ -83,13 +81,7 @@ fn profile_so_sndbuf() {
 fn profile_writers_wake_with_a_third_free() {
     use crate::socket::{Elastic, WriteBuf};
     use crate::tcp::{Options, Room};
-    let mut h = Harness::accepted(
-        Config {
-            timestamps: false,
-            ..Config::default()
-        },
-        1000,
-    );
+    let mut h = accepted();
     let options = Options {
         send_fixed: true,
         ..Options::default()

@@ -3,6 +3,7 @@
 
 extern crate std;
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::open::{syn_ack_options, syn_options};
@@ -10,14 +11,6 @@ use crate::tcp::{Config, Peer, window};
 use crate::wire::{TcpOption, TcpOptionIter, TcpOptions};
 use std::string::String;
 use std::vec::Vec;
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 /// Kinds of options in order.
 fn kinds(options: &TcpOptions) -> String {

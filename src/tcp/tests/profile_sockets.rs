@@ -3,17 +3,10 @@
 
 extern crate std;
 
+use super::beginnings::accepted;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::{Config, Congestion};
-
-fn accepted() -> Harness {
-    let cfg = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    Harness::accepted(cfg, 1000)
-}
 
 /// "First at RTO (300 ms at RTT 100), then x2; probe = 0 bytes at SND.UNA-1; cwnd unchanged".
 #[test]
@@ -87,13 +80,7 @@ fn profile_psh() {
 #[test]
 fn profile_notsent_lowat() {
     for (lowat, first, then) in [("4000", 26_000, 32_000), ("32000", 42_000, 48_000)] {
-        let mut h = Harness::accepted(
-            Config {
-                timestamps: false,
-                ..Config::default()
-            },
-            1000,
-        );
+        let mut h = accepted();
         // A window of 32,896 octets: trains of 16.
         h.tcb.max_wnd = 0;
         h.play("< . 1:1 ack 1 win 257");

@@ -1,16 +1,7 @@
 //! Proportional rate reduction (RFC 6937, draft-ietf-tcpm-prr-rfc6937bis).
 
-use super::harness::Harness;
+use super::beginnings::accepted;
 use super::snapshot;
-use crate::tcp::Config;
-
-fn accepted() -> Harness {
-    let config = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    Harness::accepted(config, 1000)
-}
 
 /// 6937bis §6.2: while more than the threshold is in flight, one segment leaves for two that
 /// arrive (Reno's half); at the end the threshold is in flight.

@@ -1,16 +1,7 @@
 //! Where writes end: the push flag, records, and what waits for more (RFC 9293 §3.9.1.2).
 
-use super::harness::Harness;
+use super::beginnings::accepted;
 use super::snapshot;
-use crate::tcp::Config;
-
-fn accepted() -> Harness {
-    let cfg = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    Harness::accepted(cfg, 1000)
-}
 
 /// RFC 9293 §3.9.1.2 (MUST-60, MUST-61): the last segment of what is buffered has PSH; what
 /// several writes left waiting is sent in full segments, and one push covers them.

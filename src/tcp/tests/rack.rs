@@ -1,17 +1,7 @@
 //! RACK (RFC 8985 §6): losses found by time.
 
-use super::harness::Harness;
+use super::beginnings::accepted;
 use super::snapshot;
-use crate::tcp::Config;
-
-/// With SACK, without timestamps, which makes lines shorter; a round trip of 100 ms.
-fn accepted() -> Harness {
-    let config = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    Harness::accepted(config, 1000)
-}
 
 /// RFC 8985 §6.2 step 5: what was sent before something that arrived is lost once the reordering
 /// window, a quarter of the least round trip, has passed; §6.3: the timer sees to it.

@@ -3,17 +3,10 @@
 
 extern crate std;
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 /// RFC 7323 §2.2: the window of a SYN-ACK is not scaled, that of the segment after it is.
 #[test]

@@ -1,18 +1,11 @@
 //! Windows, Nagle, delayed acknowledgments, probes: a connection without loss.
 
+use super::beginnings::plain;
 use super::harness::Harness;
 extern crate std;
 
 use super::snapshot;
 use crate::tcp::Config;
-
-/// Without timestamps, which makes lines shorter.
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 /// A buffer of 4000 octets and no scaling, where silly windows show.
 fn small() -> Config {

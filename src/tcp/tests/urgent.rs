@@ -1,16 +1,8 @@
 //! Urgent text (RFC 9293 §3.8.5, RFC 6093).
 
+use super::beginnings::accepted;
 use super::harness::Harness;
 use super::snapshot;
-use crate::tcp::Config;
-
-fn accepted() -> Harness {
-    let cfg = Config {
-        timestamps: false,
-        ..Config::default()
-    };
-    Harness::accepted(cfg, 1000)
-}
 
 /// RFC 9293 §3.8.5 (MUST-30, MUST-31, MUST-62): the pointer is the octet after the last urgent
 /// one, of which there may be any number; segments from before it have URG, so the first tells

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
@@ -64,10 +65,7 @@ fn adopted_within_limits() {
 /// Switched off, the default, nothing is told or adopted.
 #[test]
 fn off_by_default() {
-    let config = Config {
-        timestamps: false,
-        ..Config::default()
-    };
+    let config = plain();
     let mut h = Harness::connect(config);
     let text = h.play(
         "< S. 0:0 ack 1 win 65535 <mss 1000,UTO 600>

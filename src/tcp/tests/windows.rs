@@ -3,16 +3,10 @@
 
 extern crate std;
 
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
-
-fn plain() -> Config {
-    Config {
-        timestamps: false,
-        ..Config::default()
-    }
-}
 
 fn buffer(receive_buffer: usize) -> Config {
     Config {
