@@ -26,6 +26,8 @@ mod many;
 mod marks;
 #[path = "tcp/open.rs"]
 mod open;
+#[path = "tcp/shrink.rs"]
+mod shrink;
 #[path = "tcp/sockets.rs"]
 mod sockets;
 #[path = "tcp/transfer.rs"]

@@ -7,23 +7,29 @@
 
 use super::config::Config;
 use super::options::Options;
-use super::socket::{TcpSocket, Wants};
+use super::socket::{Role, TcpSocket, Wants};
 use crate::socket::{RecvBuf, SendBuf};
 
 impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
-    /// Octets the receive buffer holds at most, from now on as given and no more by itself;
-    /// shrinking does not take back a window that was offered. Returns what it is now.
+    /// Octets the receive buffer holds at most, from now on as given and no more by itself.
+    /// Returns what it is now: as much more as a window that was offered needs, for the peer may
+    /// have used it. It shrinks as that is used up and read (RFC 9293 §3.8.6.2.2).
     pub fn set_recv_capacity(&mut self, octets: usize) -> usize {
         self.change(|o| o.receive_fixed = true);
         self.wants.set(Wants::READ);
-        self.rx.set_capacity(octets)
-    }
-
-    /// Octets the send buffer holds at most, from now on as given and no more by itself.
-    /// Returns what it is now.
-    pub fn set_send_capacity(&mut self, octets: usize) -> usize {
-        self.change(|o| o.send_fixed = true);
-        self.tx.set_capacity(octets)
+        // No window would ever open for an empty buffer that holds nothing.
+        let octets = octets.max(1);
+        let promised = self.promised();
+        let now = self.rx.set_capacity(octets.max(promised));
+        if octets < promised
+            && let Role::Connection(tcb) = &mut self.role
+        {
+            tcb.rare.make().receive_capacity = u32::try_from(octets).unwrap_or(u32::MAX);
+            self.wants.set(Wants::SHRINK);
+        } else {
+            self.wants.clear(Wants::SHRINK);
+        }
+        now
     }
 
     /// Lets the receive buffer hold twice as many octets, as Linux does (`SO_RCVBUF`), and ends
@@ -32,9 +38,23 @@ impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
         self.set_recv_capacity(octets.saturating_mul(2));
     }
 
-    /// Octets the receive buffer holds at most now (`SO_RCVBUF`).
+    /// Octets the receive buffer holds at most now (`SO_RCVBUF`); what was asked for, also while
+    /// it holds more for a window that was offered.
     pub fn recv_buffer_size(&self) -> usize {
-        self.rx.capacity()
+        match &self.role {
+            Role::Connection(tcb) if self.wants.any(Wants::SHRINK) => tcb
+                .rare
+                .get()
+                .map_or(0, |rare| rare.receive_capacity as usize),
+            _ => self.rx.capacity(),
+        }
+    }
+
+    /// Octets the send buffer holds at most, from now on as given and no more by itself.
+    /// Returns what it is now.
+    pub fn set_send_capacity(&mut self, octets: usize) -> usize {
+        self.change(|o| o.send_fixed = true);
+        self.tx.set_capacity(octets)
     }
 
     /// Lets the send buffer hold twice as many octets, as Linux does (`SO_SNDBUF`), and ends its
@@ -55,6 +75,31 @@ impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
         }
         if !options.send_fixed {
             self.tx.set_capacity(config.send_buffer);
+        }
+    }
+}
+
+impl<R: RecvBuf, T, C> TcpSocket<R, T, C> {
+    /// Octets that are to be read, or that the peer may send.
+    fn promised(&self) -> usize {
+        let Role::Connection(tcb) = &self.role else {
+            return 0;
+        };
+        let unread = self.rx.capacity().saturating_sub(self.rx.window());
+        unread.saturating_add(tcb.rcv_wnd() as usize)
+    }
+
+    /// Something was read: of what was promised less is left, and the buffer need hold no more.
+    #[cold]
+    pub(super) fn shrink_on(&mut self) {
+        let promised = self.promised();
+        let Role::Connection(tcb) = &self.role else {
+            return;
+        };
+        let wanted = tcb.rare.get().map_or(0, |rare| rare.receive_capacity) as usize;
+        self.rx.set_capacity(wanted.max(promised));
+        if promised <= wanted {
+            self.wants.clear(Wants::SHRINK);
         }
     }
 }

@@ -145,6 +145,11 @@ impl<C: Congestion> Tcp<C> {
         if listener_of(socket).is_none() {
             return refuse(cx, answer, &ends, segment, Drop::NoSocket);
         }
+        if socket.wants.any(Wants::REKEY) {
+            // It has not had its first turn.
+            let options = socket.options();
+            socket.adopt(&self.config, &options);
+        }
         // RFC 9293 §3.10.7.2: first RST, second ACK, third SYN.
         let flags = segment.flags;
         if flags.rst() {

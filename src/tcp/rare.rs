@@ -58,6 +58,9 @@ pub(super) struct Rare {
     pub agreed_timeout: u32,
     /// User timeout that the next segment tells the peer, seconds.
     pub told_timeout: u32,
+    /// Octets that the application wants the receive buffer to hold, where it holds more for
+    /// what was offered.
+    pub receive_capacity: u32,
     /// Segments of ours that arrived with a congestion mark, as far as the peer told.
     pub delivered_ce: u32,
 }

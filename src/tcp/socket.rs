@@ -138,6 +138,8 @@ impl Wants {
     pub const DEAF: u16 = 512;
     /// To be reset for its memory.
     pub const SHED: u16 = 4096;
+    /// The receive buffer is still larger than the application wants it, for what was offered.
+    pub const SHRINK: u16 = 8192;
 
     pub fn set(&mut self, flags: u16) {
         self.0 |= flags;

@@ -117,6 +117,9 @@ impl<R: RecvBuf + ReadBuf, T, C: Congestion> TcpSocket<R, T, C> {
         if n > 0 {
             self.rx.consume(n);
             self.wants.set(Wants::READ);
+            if self.wants.any(Wants::SHRINK) {
+                self.shrink_on();
+            }
         }
     }
 

@@ -32,13 +32,15 @@ pub fn of_syn(capacity: usize) -> u16 {
     u16::try_from(capacity).unwrap_or(u16::MAX)
 }
 
-impl<C: Congestion> Tcb<C> {
+impl<C> Tcb<C> {
     /// Octets still open of the window offered last.
     #[inline]
     pub(super) fn rcv_wnd(&self) -> u32 {
         self.rcv_adv.saturating_since(self.rcv_nxt)
     }
+}
 
+impl<C: Congestion> Tcb<C> {
     /// The same as the peer knows it: less than a unit is none.
     #[inline]
     fn told(&self) -> u32 {

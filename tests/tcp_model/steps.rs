@@ -242,7 +242,6 @@ where
         let octets = skewed(&mut self.rng, 1 << 20);
         if self.rng.below(2) == 0 {
             self.with(&format!("receives into {octets}"), |end, s| {
-                let octets = octets.max(end.most.0);
                 end.most.0 = end.most.0.max(s.set_recv_capacity(octets));
             });
         } else {
