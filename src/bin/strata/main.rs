@@ -21,6 +21,7 @@ mod pcap;
 mod perf;
 mod ping;
 mod plot;
+mod profile;
 #[cfg(test)]
 mod random_frames;
 mod services;

@@ -13,10 +13,11 @@ use netstrata::host::Pattern;
 use netstrata::phy::{Instant, Watch};
 use netstrata::socket::Handle;
 use netstrata::socket::SocketSet;
-use netstrata::tcp::{Algorithm, Ecn, MtuProbing, State};
+use netstrata::tcp::State;
 
 use crate::errors::CliError;
 use crate::global::Global;
+use crate::profile::Profile;
 use crate::session::{Session, passed};
 use crate::trace::{self, Connection};
 use crate::transfer::{Bad, Input, Output, Transfer, Trouble};
@@ -91,30 +92,8 @@ pub struct Args {
     #[arg(long)]
     fastopen: bool,
 
-    /// Congestion control of what is sent
-    #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
-    cc: Algorithm,
-
-    /// Explicit congestion notification
-    #[arg(long, value_name = "off|answer|offer|accurate", default_value_t)]
-    ecn: Ecn,
-
-    /// Find the size of segments that the path carries by trying, where routers do not tell: never,
-    /// once segments vanish, or from the beginning
-    #[arg(long, value_name = "off|blackhole|always", value_parser = units::probing, default_value = "off")]
-    mtu_probing: MtuProbing,
-
-    /// Print each connection's numbers when it ends, as `ss -ti` does
-    #[arg(long)]
-    stats: bool,
-
-    /// With --stats, print them every so often as well, such as 1s; 10ms at least
-    #[arg(long, value_name = "TIME", requires = "stats", value_parser = units::pause)]
-    interval: Option<Duration>,
-
-    /// Write what happens to each connection to this file, as JSON lines for `strata plot`
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    #[command(flatten)]
+    profile: Profile,
 }
 
 struct One {
@@ -155,9 +134,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         );
     }
     let mut session = Session::open(global)?;
-    if let Some(path) = &args.trace {
-        trace::begin(path, "tcpclient", args.cc, session.epoch())?;
-    }
+    args.profile.begin(&mut session, "tcpclient")?;
     let to = SocketAddr::new(
         IpAddr::V4(session.peer(args.destination.or(args.dest))?),
         args.port,
@@ -169,13 +146,12 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
         to,
         connections: Vec::new(),
         bar: ProgressBar::hidden(),
-        every: stats::Every::new(args.interval, session.now()),
+        every: stats::Every::new(args.profile.interval, session.now()),
         news: (0, stats::Every::new(None, session.now())),
         begin: session.now(),
         end: session.now(),
         failed: 0,
     };
-    session.host.transports().2.config_mut().mtu_probing = args.mtu_probing;
     if args.fastopen {
         ask_for_cookie(&mut session, to)?;
     }
@@ -219,8 +195,7 @@ impl Client<'_> {
             let mut socket = Connection::connecting(self.to);
             socket.set_nodelay(self.args.nodelay);
             socket.set_fastopen_connect(self.args.fastopen);
-            socket.set_tcp_congestion(Some(self.args.cc));
-            socket.set_tcp_ecn(Some(self.args.ecn));
+            self.args.profile.apply(&mut socket);
             let handle = session
                 .host
                 .open(socket)
@@ -239,8 +214,8 @@ impl Client<'_> {
         // A bar is for people, and only where nothing else is written to their screen.
         let writes = self.output_to_stdout() && io::stdout().is_terminal();
         if let (Some(total), false, true) = (total, writes, io::stderr().is_terminal()) {
-            self.bar = report::bar(total, self.args.stats);
-            if self.args.stats && self.args.interval.is_none() {
+            self.bar = report::bar(total, self.args.profile.stats);
+            if self.args.profile.stats && self.args.profile.interval.is_none() {
                 self.every = stats::Every::new(Some(LOOK), session.now());
             }
         }
@@ -309,7 +284,7 @@ impl Client<'_> {
             if stopping.is_some_and(|until| session.now() >= until) {
                 for one in &mut self.connections {
                     one.done = true;
-                    if self.args.stats {
+                    if self.args.profile.stats {
                         one.stats = stats::line(session, one.handle, self.json);
                     }
                     let _ = session
@@ -367,7 +342,7 @@ impl Client<'_> {
         }
         one.state = state;
         let over = result.is_err() || one.transfer.fed && one.transfer.ended;
-        if self.args.stats && over {
+        if self.args.profile.stats && over {
             one.stats = stats::line(session, one.handle, self.json);
         }
         let moved = match result {

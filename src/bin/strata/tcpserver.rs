@@ -1,7 +1,9 @@
 //! `strata tcpserver`: takes any number of connections and echoes, swallows or sends.
 
+mod report;
+
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,11 +12,12 @@ use std::time::Duration;
 use netstrata::host::{CABLE_NEAR, Pattern, Phy, pump};
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, SocketSet};
-use netstrata::tcp::{Algorithm, Ecn, MtuProbing, Shutdown, State, TcpError};
+use netstrata::tcp::{Shutdown, State, TcpError};
 
 use crate::errors::CliError;
 use crate::global::Global;
-use crate::session::{Rate, Session, passed};
+use crate::profile::Profile;
+use crate::session::{Session, passed};
 use crate::trace::{self, Connection};
 use crate::transfer::{Input, Output, Transfer};
 use crate::units;
@@ -69,30 +72,8 @@ pub struct Args {
     #[arg(long)]
     fastopen: bool,
 
-    /// Congestion control of what is sent
-    #[arg(long, value_name = "cubic|reno|bbr", default_value_t)]
-    cc: Algorithm,
-
-    /// Explicit congestion notification
-    #[arg(long, value_name = "off|answer|offer|accurate", default_value_t)]
-    ecn: Ecn,
-
-    /// Find the size of segments that the path carries by trying, where routers do not tell: never,
-    /// once segments vanish, or from the beginning
-    #[arg(long, value_name = "off|blackhole|always", value_parser = units::probing, default_value = "off")]
-    mtu_probing: MtuProbing,
-
-    /// Print each connection's numbers when it ends, as `ss -ti` does
-    #[arg(long)]
-    stats: bool,
-
-    /// With --stats, print them every so often as well, such as 1s; 10ms at least
-    #[arg(long, value_name = "TIME", requires = "stats", value_parser = units::pause)]
-    interval: Option<Duration>,
-
-    /// Write what happens to each connection to this file, as JSON lines for `strata plot`
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    #[command(flatten)]
+    profile: Profile,
 }
 
 /// A connection and what is done with it.
@@ -147,22 +128,18 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         Input::open(path)?; // tells at once that it cannot be read
     }
     let mut session = Session::open(global)?;
-    if let Some(path) = &args.trace {
-        trace::begin(path, "tcpserver", args.cc, session.epoch())?;
-    }
+    args.profile.begin(&mut session, "tcpserver")?;
     if session.phy == Phy::Cable {
         demonstrate(&mut session, &args);
         args.count = args.count.or(Some(1));
     }
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), args.port);
     let mut listener = Connection::listener(any, args.backlog as usize);
-    listener.set_tcp_congestion(Some(args.cc));
-    session.host.transports().2.config_mut().mtu_probing = args.mtu_probing;
+    args.profile.apply(&mut listener);
     if args.fastopen {
         session.host.transports().2.config_mut().fastopen_server = true;
         listener.set_fastopen(u16::try_from(args.backlog).unwrap_or(u16::MAX));
     }
-    listener.set_tcp_ecn(Some(args.ecn));
     let listener = session
         .host
         .open(listener)
@@ -182,7 +159,7 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         sent: 0,
         stdin: false,
         begin: session.now(),
-        every: stats::Every::new(args.interval, session.now()),
+        every: stats::Every::new(args.profile.interval, session.now()),
     };
     server.banner(&session)?;
     let ended = server.run(&mut session);
@@ -200,53 +177,6 @@ fn demonstrate(session: &mut Session, args: &Args) {
 }
 
 impl Server<'_> {
-    fn banner(&self, session: &Session) -> io::Result<()> {
-        let addresses: Vec<_> = session
-            .host
-            .net
-            .addresses()
-            .map(|(_, cidr)| cidr.ip().to_string())
-            .collect();
-        let (phy, port) = (&session.phy, self.args.port);
-        let mode = match (self.args.sink, self.args.source) {
-            (true, _) => "sink",
-            (_, true) => "source",
-            _ => "echo",
-        };
-        let mut out = self.log();
-        if self.json {
-            let line = serde_json::json!({
-                "event": "listening", "addresses": addresses, "port": port,
-                "phy": phy.to_string(), "mode": mode,
-            });
-            return writeln!(out, "{line}");
-        }
-        writeln!(
-            out,
-            "Listening on {} port {port} ({phy}, {mode}).",
-            addresses.join(", ")
-        )?;
-        if self.verbose {
-            writeln!(out, "[LISTEN] port {port}")?;
-        }
-        out.flush()
-    }
-
-    /// Where lines for people go: not between the octets of a connection.
-    fn log(&self) -> Box<dyn Write> {
-        let data = self.args.sink
-            && self
-                .args
-                .file
-                .as_deref()
-                .is_some_and(|f| f.as_os_str() == "-");
-        if data {
-            Box::new(io::stderr())
-        } else {
-            Box::new(io::stdout())
-        }
-    }
-
     fn run(&mut self, session: &mut Session) -> Result<(), CliError> {
         let mut stopping: Option<Instant> = None;
         loop {
@@ -291,17 +221,6 @@ impl Server<'_> {
         }
     }
 
-    /// The numbers of connections under way.
-    fn tell(&self, session: &mut Session) -> Result<(), CliError> {
-        let mut out = self.log();
-        for h in self.open.keys() {
-            if let Some(line) = stats::line(session, *h, self.json) {
-                writeln!(out, "{line}")?;
-            }
-        }
-        Ok(out.flush()?)
-    }
-
     /// Resets what did not end in order.
     fn end(&mut self, session: &mut Session) -> Result<(), CliError> {
         let rest: Vec<_> = self.open.keys().copied().collect();
@@ -310,7 +229,7 @@ impl Server<'_> {
             self.finish(session, h, Some(TcpError::Aborted))?;
         }
         for (h, ..) in std::mem::take(&mut self.leaving) {
-            if self.args.stats
+            if self.args.profile.stats
                 && let Some(line) = stats::line(session, h, self.json)
             {
                 writeln!(self.log(), "{line}")?;
@@ -337,7 +256,7 @@ impl Server<'_> {
             *state = now;
             let over = matches!(now, State::Closed | State::TimeWait);
             if over {
-                if self.args.stats
+                if self.args.profile.stats
                     && let Some(line) = stats::line(session, *h, self.json)
                 {
                     written = writeln!(self.log(), "{line}");
@@ -463,13 +382,13 @@ impl Server<'_> {
     ) -> Result<(), CliError> {
         // What is on its way counts as well: the numbers of a connection come when it is over.
         let over = error.is_some().then(|| stats::line(session, h, self.json));
-        let stats = over.flatten().filter(|_| self.args.stats);
+        let stats = over.flatten().filter(|_| self.args.profile.stats);
         let Some(one) = self.open.remove(&h) else {
             let _ = session.host.close(h);
             return Ok(());
         };
         match error {
-            None if self.args.stats || (self.verbose && !self.json) => {
+            None if self.args.profile.stats || (self.verbose && !self.json) => {
                 self.leaving.push((h, one.peer, one.state))
             }
             _ => {
@@ -481,57 +400,6 @@ impl Server<'_> {
         self.received += one.received;
         self.sent += one.sent;
         let time = session.now().saturating_since(one.since);
-        let mut out = self.log();
-        if self.json {
-            let line = serde_json::json!({
-                "event": "closed", "peer": one.peer.to_string(), "received": one.received,
-                "sent": one.sent, "seconds": time.as_micros() as f64 / 1e6,
-                "error": error.map(|e| e.to_string()),
-            });
-            writeln!(out, "{line}")?;
-        } else {
-            let rate = Rate::new(one.received.max(one.sent), time);
-            let (peer, received, sent) = (one.peer, one.received, one.sent);
-            write!(
-                out,
-                "{peer}: received {received}, sent {sent} octets, {rate}"
-            )?;
-            match error {
-                Some(error) => writeln!(out, " ({error})")?,
-                None => writeln!(out)?,
-            }
-        }
-        if let Some(stats) = stats {
-            writeln!(out, "{stats}")?;
-        }
-        Ok(out.flush()?)
-    }
-
-    fn summary(&self, session: &Session) -> Result<ExitCode, CliError> {
-        let time = session.now().saturating_since(self.begin);
-        let mut out = self.log();
-        if self.json {
-            let line = serde_json::json!({
-                "event": "summary", "connections": self.accepted, "failed": self.failed,
-                "received": self.received, "sent": self.sent,
-                "seconds": time.as_micros() as f64 / 1e6,
-            });
-            writeln!(out, "{line}")?;
-        } else {
-            let size = units::octets;
-            let plural = if self.accepted == 1 { "" } else { "s" };
-            write!(out, "{} connection{plural}", self.accepted)?;
-            if self.failed > 0 {
-                write!(out, " ({} failed)", self.failed)?;
-            }
-            writeln!(
-                out,
-                ", received {}, sent {}.",
-                size(self.received),
-                size(self.sent)
-            )?;
-        }
-        out.flush()?;
-        Ok(ExitCode::SUCCESS)
+        self.closed(&one, time, error, stats)
     }
 }

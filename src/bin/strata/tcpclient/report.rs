@@ -61,7 +61,7 @@ impl Client<'_> {
     /// The numbers of connections under way, when it is time for them: as lines if they were
     /// asked for now and then, else below the bar.
     pub(super) fn tell(&mut self, session: &mut Session) -> Result<(), CliError> {
-        let below = self.args.interval.is_none();
+        let below = self.args.profile.interval.is_none();
         if !self.every.due(session.now()) || below && self.bar.is_hidden() {
             return Ok(());
         }
