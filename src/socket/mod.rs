@@ -125,7 +125,7 @@ impl<K> fmt::Debug for Handle<K> {
 #[diagnostic::on_unimplemented(
     message = "this stack has no layer for sockets of this kind",
     label = "`{Self}` keeps no `{K}`",
-    note = "add the protocol to the stack's transports, e.g. `(Icmp, Udp, Tcp<Reno>)`"
+    note = "add the protocol to the stack's transports, e.g. `(Icmp, Udp, Tcp<Cubic>)`"
 )]
 pub trait SocketSet<K: Socket> {
     /// Draws what the table needs of the stack's secret; called once, while it is empty.

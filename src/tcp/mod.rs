@@ -98,7 +98,7 @@ pub mod window;
 
 pub use accept::OfferError;
 pub use config::Config;
-pub use congestion::{Algorithm, Congestion, Reno};
+pub use congestion::{Algorithm, Congestion, Cubic, Reno};
 pub use ecn::Ecn;
 pub use error::TcpError;
 pub use event::{Event, Observer};
@@ -141,12 +141,12 @@ type Handle<S, C> = crate::socket::Handle<SocketOf<S, C>>;
 ///
 /// ```
 /// use netstrata::tcp::{Config, Tcp};
-/// let tcp = Tcp::new(); // Reno, and otherwise as Linux
+/// let tcp = Tcp::new(); // as Linux: CUBIC
 /// let patient = Tcp::new().with_config(Config { syn_retries: 9, ..Config::default() });
 /// # let _ = (tcp, patient);
 /// ```
 #[derive(Debug)]
-pub struct Tcp<C = Reno> {
+pub struct Tcp<C = Cubic> {
     config: Config,
     limits: Limits,
     syns: SynTable,
@@ -169,7 +169,7 @@ pub struct Tcp<C = Reno> {
 }
 
 impl Tcp {
-    /// TCP with NewReno and the default configuration.
+    /// TCP with CUBIC and the default configuration.
     pub fn new() -> Self {
         Self::default()
     }

@@ -9,7 +9,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::accept::{Link, Listener};
 use super::config::Config;
-use super::congestion::{Congestion, Reno};
+use super::congestion::{Congestion, Cubic};
 use super::error::TcpError;
 use super::info::TcpInfo;
 use super::options::Options;
@@ -18,7 +18,7 @@ use crate::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Socket, Tx};
 use crate::transport::Endpoint;
 
 /// The TCP socket of storage `S` under congestion control `C`.
-pub type SocketOf<S, C = Reno> = TcpSocket<Rx<S>, Tx<S>, C>;
+pub type SocketOf<S, C = Cubic> = TcpSocket<Rx<S>, Tx<S>, C>;
 
 /// A connection or a listener, with receive buffer `R`, send buffer `T` and congestion
 /// control `C`.
@@ -72,7 +72,7 @@ assert_eq!((read, &text[..5]), (Ok(5), &b"hello"[..]));
 ```
 "#
 )]
-pub struct TcpSocket<R, T, C = Reno> {
+pub struct TcpSocket<R, T, C = Cubic> {
     pub(super) role: Role<C>,
     /// Local side, as bound or chosen, and the peer.
     pub(super) at: Endpoint,

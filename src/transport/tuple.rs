@@ -46,7 +46,7 @@ pub trait Transports<S> {
 #[diagnostic::on_unimplemented(
     message = "this stack has no layer for sockets of this kind",
     label = "no table of this stack keeps `{K}`",
-    note = "add the protocol to the stack's transports, e.g. `(Icmp, Udp, Tcp<Reno>)`"
+    note = "add the protocol to the stack's transports, e.g. `(Icmp, Udp, Tcp<Cubic>)`"
 )]
 pub trait Holds<K: Socket, At> {
     /// The table's type.

@@ -119,7 +119,7 @@ fn a_socket_may_connect_to_itself() {
     let mut host: Stack<_, _, _, SlabSockets> = Stack::new(
         link,
         ip,
-        (Tcp::<netstrata::tcp::Reno>::default(),),
+        (Tcp::<netstrata::tcp::Cubic>::default(),),
         SlabSockets,
         &mut Seed(1),
     );

@@ -6,12 +6,13 @@
 //! when the window changed or 31 ms passed, not for every acknowledgment; before the first loss,
 //! and after a timeout, the window grows by at least a twentieth of what is acknowledged.
 //!
-//! Invariant: `window` and `threshold` stay in 1 to 2^30 octets; `window` at or above one
+//! Invariant: window and threshold stay in 1 to 2^30 octets; the window at or above one
 //! segment, and two but after a timeout. Times are milliseconds that wrap after 49 days.
 
 use super::curve::{rise, span};
 use super::hystart::{Flow, HyStart, SlowStart, sample};
-use super::{Ack, Congestion, INITIAL, LARGEST, Loss, UNLIMITED, rescaled};
+use super::{Ack, Congestion, INITIAL, LARGEST, Loss, Round, UNLIMITED, rescaled};
+use crate::tcp::seldom::Seldom;
 use phy::Instant;
 
 /// Milliseconds for which a computed growth holds while the window stays.
@@ -22,10 +23,30 @@ const LONGEST: u32 = 1 << 20;
 const UNKNOWN: u64 = 20;
 
 /// CUBIC; `S` says when slow start ends.
+///
+/// With an allocator it is 24 octets, and the curve takes memory from the first loss on, or once
+/// the window is worth judging slow start by.
 #[derive(Debug, Clone)]
 pub struct Cubic<S = HyStart> {
     window: u32,
-    threshold: u32,
+    /// The least round-trip time, microseconds; 0 before the first sample.
+    min_rtt: u32,
+    /// Of slow start.
+    round: Round,
+    mss: u16,
+    /// The application leaves the window unused.
+    paused: bool,
+    /// Nothing was in flight after the last acknowledgment.
+    empty: bool,
+    /// Absent in a connection that never filled its window: zero is what all of it begins with.
+    curve: Seldom<Curve<S>>,
+}
+
+/// What congestion avoidance knows, and the rule that ends slow start.
+#[derive(Debug, Clone, Default)]
+struct Curve<S> {
+    /// Octets by which the threshold is below [`UNLIMITED`].
+    below: u32,
     /// W_max, octets; 0 where unknown.
     w_max: u32,
     /// cwnd_prior: the window before the last reduction, octets (RFC 9438 §4.3).
@@ -47,17 +68,10 @@ pub struct Cubic<S = HyStart> {
     counted_for: u32,
     /// Since when time does not count, if `paused`; else when the last flight had arrived whole.
     idle: u32,
-    /// The least round-trip time, microseconds; 0 before the first sample.
-    min_rtt: u32,
     undo: Undo,
-    mss: u16,
     in_epoch: bool,
     /// The next epoch goes on with the curve around `origin`.
     resumed: bool,
-    /// The application leaves the window unused.
-    paused: bool,
-    /// Nothing was in flight after the last acknowledgment.
-    empty: bool,
     slow_start: S,
 }
 
@@ -78,6 +92,155 @@ fn millis(now: Instant) -> u32 {
     now.millis() as u32
 }
 
+/// What the curve is told of the connection.
+#[derive(Debug, Clone, Copy)]
+struct Path {
+    window: u32,
+    mss: u16,
+    /// Microseconds.
+    min_rtt: u32,
+}
+
+impl Path {
+    /// The least window of a sender that lost nothing just now (RFC 9438 §4.6).
+    fn least(self) -> u32 {
+        u32::from(self.mss).saturating_mul(2)
+    }
+
+    /// Octets to be acknowledged for one more segment of window, so that `target` is reached
+    /// within one round trip.
+    fn octets_for(self, target: u32) -> u64 {
+        let window = u64::from(self.window);
+        let gap = u64::from(target.saturating_sub(self.window));
+        // On the plateau hardly any growth: a hundredth segment a round trip.
+        let most = window.saturating_mul(100);
+        let octets = window.saturating_mul(u64::from(self.mss)).checked_div(gap);
+        octets.map_or(most, |octets| octets.min(most))
+    }
+}
+
+impl<S> Curve<S> {
+    /// Time from the last acknowledgment in a row that left the window unused, or nothing in
+    /// flight, does not count for the curve (RFC 9438 §4.2, §5.8).
+    fn skip_idle(&mut self, now: u32) {
+        let idle = now.wrapping_sub(self.idle);
+        if self.in_epoch && idle <= now.wrapping_sub(self.epoch) {
+            self.epoch = self.epoch.wrapping_add(idle);
+        }
+    }
+
+    /// Congestion avoidance begins, or goes on after what was no loss.
+    fn begin_epoch(&mut self, now: u32, path: Path) {
+        self.in_epoch = true;
+        self.epoch = now;
+        self.uncounted = 0;
+        self.credit = 0;
+        let resumed = core::mem::take(&mut self.resumed);
+        if !resumed {
+            self.estimate = path.window;
+        }
+        self.offset = if resumed && self.origin > 0 && self.origin < path.window {
+            // Beyond the plateau already.
+            let above = path.window.saturating_sub(self.origin);
+            0_i32.saturating_add_unsigned(span(above, path.mss))
+        } else {
+            self.origin = self.w_max.max(path.window);
+            let below = self.origin.saturating_sub(path.window);
+            0_i32.saturating_sub_unsigned(span(below, path.mss))
+        };
+    }
+
+    /// W_cubic one round trip ahead, octets.
+    fn target(&self, now: u32, path: Path) -> u32 {
+        let time = now
+            .wrapping_sub(self.epoch)
+            .saturating_add(path.min_rtt / 1000);
+        let place = i64::from(self.offset).saturating_add(i64::from(time));
+        let octets = u32::try_from(rise(place.unsigned_abs(), path.mss)).unwrap_or(u32::MAX);
+        if place < 0 {
+            self.origin.saturating_sub(octets)
+        } else {
+            self.origin.saturating_add(octets)
+        }
+    }
+
+    /// W_est grows by alpha segments a window (RFC 9438 §4.3 figure 4): 3 (1 - b) / (1 + b) is
+    /// 9/17 with b = 0.7, and 1 once the window before the loss is reached again.
+    fn advance_estimate(&mut self, path: Path) {
+        let (more, of) = if self.estimate < self.prior {
+            (9, 17)
+        } else {
+            (1, 1)
+        };
+        let acked = u64::from(self.uncounted).saturating_mul(u64::from(path.mss));
+        let window = u64::from(path.window.max(1)).saturating_mul(of);
+        let grown = acked.saturating_mul(more) / window;
+        if grown > 0 {
+            let grown = u32::try_from(grown).unwrap_or(u32::MAX);
+            self.estimate = self.estimate.saturating_add(grown).min(LARGEST);
+            self.uncounted = 0;
+        }
+    }
+
+    fn compute_need(&mut self, now: u32, path: Path) {
+        self.counted_at = now;
+        self.counted_for = path.window;
+        if now.wrapping_sub(self.epoch) > LONGEST {
+            self.epoch = now.wrapping_sub(LONGEST);
+        }
+        self.advance_estimate(path);
+        let mut need = path.octets_for(self.target(now, path));
+        if self.w_max == 0 {
+            need = need.min(UNKNOWN.saturating_mul(u64::from(path.mss)));
+        }
+        if self.estimate > path.window {
+            need = need.min(path.octets_for(self.estimate));
+        }
+        // The target is at most 1.5 windows (RFC 9438 §4.4): a segment for two acknowledged.
+        let need = need.max(u64::from(path.least()));
+        self.need = u32::try_from(need).unwrap_or(u32::MAX).max(1);
+    }
+
+    /// Segments that the window grows by for `acked` octets.
+    fn avoid(&mut self, now: u32, acked: u32, path: Path) -> u32 {
+        if !self.in_epoch {
+            self.begin_epoch(now, path);
+            self.compute_need(now, path);
+        }
+        self.uncounted = self.uncounted.saturating_add(acked);
+        let stale = now.wrapping_sub(self.counted_at) > FRESH;
+        if stale || self.counted_for != path.window {
+            self.compute_need(now, path);
+        }
+        // What was acknowledged while more was needed counts for one segment at most.
+        let need = self.need.max(1);
+        self.credit = self.credit.min(need).saturating_add(acked);
+        let segments = self.credit / need;
+        self.credit = self.credit.saturating_sub(segments.saturating_mul(need));
+        segments
+    }
+
+    /// The window before a reduction is remembered (RFC 9438 §4.6, §4.7).
+    fn reduce(&mut self, window: u32, threshold: u32) {
+        self.undo = Undo {
+            window,
+            threshold,
+            w_max: self.w_max,
+            prior: self.prior,
+            origin: if self.in_epoch { self.origin } else { 0 },
+            estimate: if self.in_epoch { self.estimate } else { window },
+        };
+        self.resumed = false;
+        // Fast convergence: a flow that did not get as far as before leaves room for others.
+        self.w_max = if window < self.w_max {
+            (u64::from(window).saturating_mul(17) / 20) as u32
+        } else {
+            window
+        };
+        self.prior = window;
+    }
+}
+
 impl<S: SlowStart> Cubic<S> {
     fn mss(&self) -> u32 {
         u32::from(self.mss)
@@ -90,143 +253,76 @@ impl<S: SlowStart> Cubic<S> {
     /// Goes on with another algorithm's window.
     pub(super) fn resume(&mut self, window: u32, threshold: Option<u32>) {
         self.window = window;
-        self.threshold = threshold.unwrap_or(self.threshold);
-    }
-
-    /// The least window of a sender that lost nothing just now (RFC 9438 §4.6).
-    fn least(&self) -> u32 {
-        self.mss().saturating_mul(2)
-    }
-
-    /// Time from the last acknowledgment in a row that left the window unused, or nothing in
-    /// flight, does not count for the curve (RFC 9438 §4.2, §5.8).
-    fn skip_idle(&mut self, now: u32) {
-        let idle = now.wrapping_sub(self.idle);
-        if self.in_epoch && idle <= now.wrapping_sub(self.epoch) {
-            self.epoch = self.epoch.wrapping_add(idle);
+        if let Some(threshold) = threshold {
+            self.set_threshold(threshold);
         }
     }
 
-    /// Congestion avoidance begins, or goes on after what was no loss.
-    fn begin_epoch(&mut self, now: u32) {
-        self.in_epoch = true;
-        self.epoch = now;
-        self.uncounted = 0;
-        self.credit = 0;
-        let resumed = core::mem::take(&mut self.resumed);
-        if !resumed {
-            self.estimate = self.window;
-        }
-        self.offset = if resumed && self.origin > 0 && self.origin < self.window {
-            // Beyond the plateau already.
-            let above = self.window.saturating_sub(self.origin);
-            0_i32.saturating_add_unsigned(span(above, self.mss))
-        } else {
-            self.origin = self.w_max.max(self.window);
-            let below = self.origin.saturating_sub(self.window);
-            0_i32.saturating_sub_unsigned(span(below, self.mss))
-        };
-    }
-
-    /// W_cubic one round trip ahead, octets.
-    fn target(&self, now: u32) -> u32 {
-        let time = now
-            .wrapping_sub(self.epoch)
-            .saturating_add(self.min_rtt / 1000);
-        let place = i64::from(self.offset).saturating_add(i64::from(time));
-        let octets = u32::try_from(rise(place.unsigned_abs(), self.mss)).unwrap_or(u32::MAX);
-        if place < 0 {
-            self.origin.saturating_sub(octets)
-        } else {
-            self.origin.saturating_add(octets)
+    /// Time does not count for the curve from here on.
+    fn pause(&mut self, now: u32) {
+        if let Some(curve) = self.curve.get_mut() {
+            curve.idle = now;
         }
     }
 
-    /// W_est grows by alpha segments a window (RFC 9438 §4.3 figure 4): 3 (1 - b) / (1 + b) is
-    /// 9/17 with b = 0.7, and 1 once the window before the loss is reached again.
-    fn advance_estimate(&mut self) {
-        let (more, of) = if self.estimate < self.prior {
-            (9, 17)
-        } else {
-            (1, 1)
-        };
-        let acked = u64::from(self.uncounted).saturating_mul(u64::from(self.mss));
-        let window = u64::from(self.window.max(1)).saturating_mul(of);
-        let grown = acked.saturating_mul(more) / window;
-        if grown > 0 {
-            let grown = u32::try_from(grown).unwrap_or(u32::MAX);
-            self.estimate = self.estimate.saturating_add(grown).min(LARGEST);
-            self.uncounted = 0;
+    #[inline]
+    fn ssthresh(&self) -> u32 {
+        let below = self.curve.get().map_or(0, |curve| curve.below);
+        UNLIMITED.saturating_sub(below)
+    }
+
+    fn set_threshold(&mut self, threshold: u32) {
+        let below = UNLIMITED.saturating_sub(threshold);
+        if below > 0 || self.curve.get().is_some() {
+            self.curve.make().below = below;
         }
     }
 
-    /// Octets to be acknowledged for one more segment of window, so that `target` is reached
-    /// within one round trip.
-    fn octets_for(&self, target: u32) -> u64 {
-        let window = u64::from(self.window);
-        let gap = u64::from(target.saturating_sub(self.window));
-        // On the plateau hardly any growth: a hundredth segment a round trip.
-        let most = window.saturating_mul(100);
-        let octets = window.saturating_mul(u64::from(self.mss)).checked_div(gap);
-        octets.map_or(most, |octets| octets.min(most))
-    }
-
-    fn compute_need(&mut self, now: u32) {
-        self.counted_at = now;
-        self.counted_for = self.window;
-        if now.wrapping_sub(self.epoch) > LONGEST {
-            self.epoch = now.wrapping_sub(LONGEST);
+    fn path(&self) -> Path {
+        Path {
+            window: self.window,
+            mss: self.mss,
+            min_rtt: self.min_rtt,
         }
-        self.advance_estimate();
-        let mut need = self.octets_for(self.target(now));
-        if self.w_max == 0 {
-            need = need.min(UNKNOWN.saturating_mul(u64::from(self.mss)));
-        }
-        if self.estimate > self.window {
-            need = need.min(self.octets_for(self.estimate));
-        }
-        // The target is at most 1.5 windows (RFC 9438 §4.4): a segment for two acknowledged.
-        let need = need.max(u64::from(self.least()));
-        self.need = u32::try_from(need).unwrap_or(u32::MAX).max(1);
     }
 
     fn avoid(&mut self, now: u32, acked: u32) {
-        if !self.in_epoch {
-            self.begin_epoch(now);
-            self.compute_need(now);
-        }
-        self.uncounted = self.uncounted.saturating_add(acked);
-        let stale = now.wrapping_sub(self.counted_at) > FRESH;
-        if stale || self.counted_for != self.window {
-            self.compute_need(now);
-        }
-        // What was acknowledged while more was needed counts for one segment at most.
-        let need = self.need.max(1);
-        self.credit = self.credit.min(need).saturating_add(acked);
-        let segments = self.credit / need;
-        if segments > 0 {
-            self.credit = self.credit.saturating_sub(segments.saturating_mul(need));
-            let grown = segments.saturating_mul(self.mss());
+        let path = self.path();
+        let segments = self.curve.make().avoid(now, acked, path);
+        let grown = segments.saturating_mul(self.mss());
+        if grown > 0 {
             self.window = self.window.saturating_add(grown).min(LARGEST);
         }
     }
 
-    /// Slow start, below the threshold; gives what was acknowledged beyond it.
-    fn slow_start(&mut self, ack: &Ack) -> u32 {
+    /// What the rule for slow start lets the window grow by; it is not asked where a window that
+    /// it never judges is not even filled.
+    fn allowed(&mut self, ack: &Ack) -> Option<u32> {
+        let begins = self.round.begins(ack.acked, ack.pipe);
+        let small = ack.app_limited && self.window < S::LEAST.saturating_mul(self.mss());
+        if small && self.curve.get().is_none() {
+            return Some(ack.acked);
+        }
         let flow = Flow {
+            begins,
             window: self.window,
             mss: self.mss,
             min_rtt: self.min_rtt,
         };
-        let Some(octets) = self.slow_start.on_ack(ack, flow) else {
-            self.threshold = self.window;
+        self.curve.make().slow_start.on_ack(ack, flow)
+    }
+
+    /// Slow start, below the threshold; gives what was acknowledged beyond it.
+    fn slow_start(&mut self, ack: &Ack) -> u32 {
+        let Some(octets) = self.allowed(ack) else {
+            self.set_threshold(self.window);
             return ack.acked;
         };
         // Only a window that is used grows: less than twice the flight (RFC 7661 §4.3).
         if ack.app_limited && self.window >= ack.in_flight.saturating_mul(2) {
             return 0;
         }
-        let room = self.threshold.saturating_sub(self.window);
+        let room = self.ssthresh().saturating_sub(self.window);
         self.window = self
             .window
             .saturating_add(octets.min(room))
@@ -234,31 +330,12 @@ impl<S: SlowStart> Cubic<S> {
         octets.saturating_sub(room)
     }
 
-    /// The window before a reduction is remembered (RFC 9438 §4.6, §4.7).
     fn reduce(&mut self) {
-        self.undo = Undo {
-            window: self.window,
-            threshold: self.threshold,
-            w_max: self.w_max,
-            prior: self.prior,
-            origin: if self.in_epoch { self.origin } else { 0 },
-            estimate: if self.in_epoch {
-                self.estimate
-            } else {
-                self.window
-            },
-        };
-        self.resumed = false;
-        // Fast convergence: a flow that did not get as far as before leaves room for others.
-        let window = u64::from(self.window);
-        self.w_max = if self.window < self.w_max {
-            (window.saturating_mul(17) / 20) as u32
-        } else {
-            self.window
-        };
-        self.prior = self.window;
-        let reduced = window.saturating_mul(7) / 10;
-        self.threshold = (reduced as u32).max(self.least()).min(UNLIMITED);
+        let threshold = self.ssthresh();
+        self.curve.make().reduce(self.window, threshold);
+        let reduced = u64::from(self.window).saturating_mul(7) / 10;
+        let least = self.path().least();
+        self.set_threshold((reduced as u32).max(least));
     }
 }
 
@@ -267,27 +344,12 @@ impl<S: SlowStart> Congestion for Cubic<S> {
         let mss = mss.max(1);
         Self {
             window: INITIAL.saturating_mul(u32::from(mss)),
-            threshold: UNLIMITED,
-            w_max: 0,
-            prior: 0,
-            epoch: 0,
-            offset: 0,
-            origin: 0,
-            estimate: 0,
-            uncounted: 0,
-            credit: 0,
-            need: 0,
-            counted_at: 0,
-            counted_for: 0,
-            idle: 0,
             min_rtt: 0,
-            undo: Undo::default(),
+            round: Round::default(),
             mss,
-            in_epoch: false,
-            resumed: false,
             paused: false,
             empty: true,
-            slow_start: S::default(),
+            curve: Seldom::default(),
         }
     }
 
@@ -297,7 +359,7 @@ impl<S: SlowStart> Congestion for Cubic<S> {
     }
 
     fn threshold(&self) -> Option<u32> {
-        Some(self.threshold)
+        Some(self.ssthresh())
     }
 
     fn name(&self) -> &'static str {
@@ -305,8 +367,12 @@ impl<S: SlowStart> Congestion for Cubic<S> {
     }
 
     fn on_sent(&mut self, now: Instant, bytes: u32, in_flight: u32) {
-        if self.empty && !self.paused && in_flight <= bytes {
-            self.skip_idle(millis(now));
+        if self.empty
+            && !self.paused
+            && in_flight <= bytes
+            && let Some(curve) = self.curve.get_mut()
+        {
+            curve.skip_idle(millis(now));
         }
         self.empty = false;
     }
@@ -319,19 +385,21 @@ impl<S: SlowStart> Congestion for Cubic<S> {
             self.min_rtt = rtt;
         }
         let mut acked = ack.acked;
-        if self.window < self.threshold {
+        if self.window < self.ssthresh() {
             acked = self.slow_start(ack);
         }
-        if self.window >= self.threshold {
+        if self.window >= self.ssthresh() {
             if ack.app_limited {
                 if !self.paused {
                     self.paused = true;
-                    self.idle = now;
+                    self.pause(now);
                 }
             } else {
                 if self.paused {
                     self.paused = false;
-                    self.skip_idle(now);
+                    if let Some(curve) = self.curve.get_mut() {
+                        curve.skip_idle(now);
+                    }
                 }
                 if acked > 0 {
                     self.avoid(now, acked);
@@ -340,7 +408,7 @@ impl<S: SlowStart> Congestion for Cubic<S> {
         }
         self.empty = ack.pipe == 0;
         if self.empty && !self.paused {
-            self.idle = now;
+            self.pause(now);
         }
     }
 
@@ -348,59 +416,71 @@ impl<S: SlowStart> Congestion for Cubic<S> {
         if loss != Loss::Repeated {
             self.reduce();
         }
-        self.in_epoch = false;
         self.paused = false;
-        self.credit = 0;
+        if let Some(curve) = self.curve.get_mut() {
+            curve.in_epoch = false;
+            curve.credit = 0;
+        }
         match loss {
-            Loss::Detected => self.window = self.threshold,
+            Loss::Detected => self.window = self.ssthresh(),
             // A mark never widens it, as the least threshold might (RFC 3168 §6.1.2).
-            Loss::Ecn => self.window = self.window.min(self.threshold),
+            Loss::Ecn => self.window = self.window.min(self.ssthresh()),
             Loss::Timeout | Loss::Repeated => {
                 // RFC 9438 §4.8: the curve begins at its plateau where slow start ends.
                 self.window = self.mss();
-                self.w_max = 0;
                 self.min_rtt = 0;
-                self.slow_start.restart();
+                self.round = Round::default();
+                let curve = self.curve.make();
+                curve.w_max = 0;
+                curve.slow_start.restart();
             }
         }
     }
 
     fn on_undo(&mut self) {
-        let undo = core::mem::take(&mut self.undo);
+        let Some(curve) = self.curve.get_mut() else {
+            return;
+        };
+        let undo = core::mem::take(&mut curve.undo);
         if undo.window == 0 {
             return;
         }
         self.window = self.window.max(undo.window).min(LARGEST);
-        self.threshold = undo.threshold;
-        self.w_max = undo.w_max;
-        self.prior = undo.prior;
+        curve.below = UNLIMITED.saturating_sub(undo.threshold);
+        curve.w_max = undo.w_max;
+        curve.prior = undo.prior;
         // The next epoch begins where on the curve this window is.
-        self.origin = undo.origin;
-        self.estimate = undo.estimate;
-        self.resumed = true;
-        self.in_epoch = false;
+        curve.origin = undo.origin;
+        curve.estimate = undo.estimate;
+        curve.resumed = true;
+        curve.in_epoch = false;
     }
 
     fn on_unused(&mut self, window: u32) {
-        self.threshold = self.threshold.max(self.window / 4 * 3);
+        self.set_threshold(self.ssthresh().max(self.window / 4 * 3));
         self.window = window.max(self.mss()).min(self.window);
-        self.resumed = false;
-        self.in_epoch = false;
+        if let Some(curve) = self.curve.get_mut() {
+            curve.resumed = false;
+            curve.in_epoch = false;
+        }
     }
 
     fn on_mtu(&mut self, mss: u16) {
         let (old, new) = (self.mss, mss.max(1));
         self.window = rescaled(self.window, old, new);
-        if self.w_max > 0 {
-            self.w_max = rescaled(self.w_max, old, new);
+        let threshold = self.ssthresh();
+        if threshold < UNLIMITED {
+            self.set_threshold(rescaled(threshold, old, new));
         }
-        if self.threshold < UNLIMITED {
-            self.threshold = rescaled(self.threshold, old, new);
-        }
-        self.prior = rescaled(self.prior, old, new);
-        self.undo = Undo::default();
-        self.resumed = false;
         self.mss = new;
-        self.in_epoch = false;
+        if let Some(curve) = self.curve.get_mut() {
+            if curve.w_max > 0 {
+                curve.w_max = rescaled(curve.w_max, old, new);
+            }
+            curve.prior = rescaled(curve.prior, old, new);
+            curve.undo = Undo::default();
+            curve.resumed = false;
+            curve.in_epoch = false;
+        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Invariant: called only in slow start, for every acknowledgment outside fast recovery.
 
-use super::{Ack, Round};
+use super::Ack;
 use core::fmt::Debug;
 
 /// Samples of a round that are enough.
@@ -16,6 +16,8 @@ const TRAIN_GAP: u32 = 2_000;
 /// What a rule for slow start is told beside the acknowledgment.
 #[derive(Debug, Clone, Copy)]
 pub struct Flow {
+    /// A round trip begins with this acknowledgment.
+    pub begins: bool,
     /// The window, octets.
     pub window: u32,
     /// A full segment, octets.
@@ -26,6 +28,9 @@ pub struct Flow {
 
 /// A rule by which slow start ends, or is slowed.
 pub trait SlowStart: Debug + Clone + Default {
+    /// Segments of window below which it lets the window grow by what is acknowledged: a connection
+    /// that does not even fill that much needs no rule.
+    const LEAST: u32 = 0;
     /// Octets the window may grow by for `ack`; `None` ends slow start, with the window as the
     /// threshold.
     fn on_ack(&mut self, ack: &Ack, flow: Flow) -> Option<u32>;
@@ -40,6 +45,8 @@ pub trait SlowStart: Debug + Clone + Default {
 pub struct Standard;
 
 impl SlowStart for Standard {
+    const LEAST: u32 = u32::MAX;
+
     fn on_ack(&mut self, ack: &Ack, _: Flow) -> Option<u32> {
         Some(ack.acked)
     }
@@ -49,7 +56,6 @@ impl SlowStart for Standard {
 /// round come back to back for half of the least round-trip time.
 #[derive(Debug, Clone, Default)]
 pub struct HyStart {
-    round: Round,
     /// When the round began and the train's last acknowledgment came: microseconds, wrapping.
     began: u32,
     last: u32,
@@ -93,9 +99,11 @@ impl HyStart {
 }
 
 impl SlowStart for HyStart {
+    const LEAST: u32 = LEAST;
+
     fn on_ack(&mut self, ack: &Ack, flow: Flow) -> Option<u32> {
         let now = ack.now.micros() as u32;
-        if self.round.begins(ack.acked, ack.pipe) {
+        if flow.begins {
             self.began = now;
             self.last = now;
             self.least = u32::MAX;

@@ -2,8 +2,8 @@
 //!
 //! Invariant: as of [`super::hystart`].
 
+use super::Ack;
 use super::hystart::{Flow, SlowStart, rise, sample};
-use super::{Ack, Round};
 
 /// N_RTT_SAMPLE.
 const SAMPLES: u8 = 8;
@@ -17,7 +17,6 @@ const LIMIT: u32 = 8;
 /// Conservative slow start after a rise of the round-trip time (RFC 9406 §4.2).
 #[derive(Debug, Clone)]
 pub struct HyStartPlus {
-    round: Round,
     /// lastRoundMinRTT, currentRoundMinRTT, microseconds; `u32::MAX` is infinity.
     last: u32,
     current: u32,
@@ -34,7 +33,6 @@ pub struct HyStartPlus {
 impl Default for HyStartPlus {
     fn default() -> Self {
         Self {
-            round: Round::default(),
             last: u32::MAX,
             current: u32::MAX,
             baseline: u32::MAX,
@@ -83,7 +81,7 @@ impl SlowStart for HyStartPlus {
         if !self.initial {
             return Some(ack.acked);
         }
-        if self.round.begins(ack.acked, ack.pipe) && !self.turn() {
+        if flow.begins && !self.turn() {
             return None;
         }
         if let Some(rtt) = sample(ack) {
