@@ -9,6 +9,7 @@ use rand_core::CryptoRng;
 use crate::context::Cx;
 use crate::error::{Drop, OpenError, Stale};
 use crate::iface::{Interface, Link, Packet, PacketSink, PacketTx};
+use crate::net::alike::Alike;
 use crate::net::answer::Origin;
 use crate::net::ident::Idents;
 use crate::net::limit::IcmpLimit;
@@ -231,6 +232,7 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
                 tables: &mut *tables,
                 cx: &mut *cx,
                 origin: &mut *origin,
+                alike: None,
                 storage: PhantomData,
             };
             iface.receive(now, Self::BATCH, &mut up)
@@ -271,6 +273,8 @@ struct Up<'a, N, T: Transports<S>, S> {
     tables: &'a mut T::Tables,
     cx: &'a mut Cx,
     origin: &'a mut Origin,
+    /// What packets share that the last one's protocol takes by the run.
+    alike: Option<(Alike, u8)>,
     storage: PhantomData<S>,
 }
 
@@ -282,10 +286,17 @@ impl<N: Network, T: Transports<S>, S> PacketSink for Up<'_, N, T, S> {
             tables,
             cx,
             origin,
+            alike,
             ..
         } = self;
         cx.stats.rx_packets = cx.stats.rx_packets.wrapping_add(1);
         cx.stats.rx_octets = cx.stats.rx_octets.wrapping_add(packet.octets.len() as u64);
+        if let Some((alike, proto)) = alike
+            && let Some(payload) = alike.cut(&packet)
+            && transports.again(tables, cx, *proto, payload, packet.meta)
+        {
+            return;
+        }
         let Some(packet) = net.receive(cx, packet) else {
             return;
         };
@@ -303,6 +314,10 @@ impl<N: Network, T: Transports<S>, S> PacketSink for Up<'_, N, T, S> {
                 cx.drop(Drop::BadIcmp);
             }
             return;
+        }
+        let proto = packet.ip.proto;
+        if N::ALIKE && T::runs(proto) {
+            *alike = Alike::of(&packet).map(|alike| (alike, proto));
         }
         let answer = Answer::to(&packet, answer, origin);
         transports.ingress(tables, cx, packet, answer);

@@ -6,6 +6,8 @@ mod hosts;
 mod datagrams;
 #[path = "udp/gro.rs"]
 mod gro;
+#[path = "udp/runs.rs"]
+mod runs;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;

@@ -126,6 +126,9 @@ impl Icmp {
 impl<S: Stores<PingSocket<Bytes<S>>>> Transport<S> for Icmp {
     type Set = S::Set;
 
+    // Over IPv4, of which alone packets are alike.
+    const PROTOCOL: Option<u8> = Some(protocol::ICMP);
+
     fn start(&mut self, set: &mut S::Set, cx: &mut Cx) {
         set.start(&cx.secret);
         self.idents.start(&cx.secret);

@@ -396,6 +396,8 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
 }
 
 impl<const A: usize, const R: usize> Network for Ipv4<A, R> {
+    const ALIKE: bool = true;
+
     fn speaks(&self, version: u8) -> bool {
         version == 4
     }

@@ -4,6 +4,7 @@
 //! headers are read or written. Transports above it see an [`Ingress`] and, on the way down,
 //! an [`Output`].
 
+pub(crate) mod alike;
 pub mod answer;
 mod config;
 mod fragment;
@@ -44,6 +45,11 @@ use phy::{Instant, RxMeta};
     note = "use `Ipv4::default().with(link, address, prefix)`"
 )]
 pub trait Network {
+    /// Whether a packet that differs from one received in the same batch in nothing but lengths,
+    /// identification, checksums and what follows the ports is received like it, so that
+    /// [`receive`](Self::receive) need not be asked.
+    const ALIKE: bool = false;
+
     /// Does it speak IP of this version (4 or 6)?
     fn speaks(&self, version: u8) -> bool;
 

@@ -75,6 +75,17 @@ const NUMBERS: usize = 6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label([u8; HEAD_V4 - NUMBERS]);
 
+impl Label {
+    /// That of a datagram with `meta`; `None` unless both addresses are IPv4.
+    #[inline]
+    pub fn of(meta: &Meta) -> Option<Self> {
+        let mut head = [0; HEAD_V4];
+        let short = meta.peer.is_ipv4() && meta.local.is_ipv4();
+        short.then(|| write_meta(&mut head, meta, 0)).flatten()?;
+        Some(Self(*head.last_chunk()?))
+    }
+}
+
 /// Octets that keeping `meta` takes.
 const fn meta_len(peer_v6: bool, local_v6: bool) -> usize {
     FIXED + if peer_v6 { 20 } else { 4 } + if local_v6 { 16 } else { 4 }
@@ -183,6 +194,45 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
         Ok(used)
     }
 
+    /// Appends a datagram of `len` octets with this label and the tag 0, which `fill` writes in
+    /// place; given up where that says false. False if there is none more than before.
+    #[inline]
+    pub fn push_like(
+        &mut self,
+        label: &Label,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> bool,
+    ) -> bool {
+        let Ok(short) = u16::try_from(len) else {
+            return false;
+        };
+        let whole = HEAD_V4 + usize::from(short);
+        let Some(at) = self.place(whole) else {
+            return false;
+        };
+        let end = at.saturating_add(whole);
+        let room = self.bytes.get_mut(at..end);
+        let Some((head, data)) = room.and_then(|room| room.split_first_chunk_mut::<HEAD_V4>())
+        else {
+            return false;
+        };
+        let Some((numbers, rest)) = head.split_first_chunk_mut::<NUMBERS>() else {
+            return false;
+        };
+        let [l0, l1] = short.to_le_bytes();
+        *numbers = [l0, l1, 0, 0, 0, 0];
+        rest.copy_from_slice(&label.0);
+        if !fill(data) {
+            return false;
+        }
+        if at < self.tail {
+            self.wrap = Some(self.tail);
+        }
+        self.tail = end;
+        self.count = self.count.saturating_add(1);
+        true
+    }
+
     /// Where a record of `len` octets may be written.
     fn place(&self, len: usize) -> Option<usize> {
         if self.wrap.is_some() {
@@ -205,6 +255,17 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
     pub fn front_of(&self, label: &Label) -> Option<&[u8]> {
         let (own, data) = self.labelled()?;
         (own == *label).then_some(data)
+    }
+
+    /// Takes the oldest datagram out, if its label is `label` and `f` says so.
+    #[inline]
+    pub fn pop_of(&mut self, label: &Label, f: impl FnOnce(&[u8]) -> bool) -> bool {
+        let len = match self.front_of(label) {
+            Some(data) if f(data) => data.len(),
+            _ => return false,
+        };
+        self.forget(HEAD_V4.saturating_add(len));
+        true
     }
 
     #[inline]
@@ -253,7 +314,13 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
         };
         let [l0, l1, .., families] = *fixed;
         let head = meta_len(families & PEER_V6 != 0, families & LOCAL_V6 != 0);
-        let len = head.saturating_add(u16::from_le_bytes([l0, l1]).into());
+        self.forget(head.saturating_add(u16::from_le_bytes([l0, l1]).into()));
+        true
+    }
+
+    /// Forgets the oldest datagram, whose record has `len` octets.
+    #[inline]
+    fn forget(&mut self, len: usize) {
         self.head = self.head.saturating_add(len);
         self.count = self.count.saturating_sub(1);
         if self.count == 0 {
@@ -262,7 +329,6 @@ impl<B: DerefMut<Target = [u8]>> Mailbox<B> {
             self.head = 0;
             self.wrap = None;
         }
-        true
     }
 
     /// Forgets all datagrams.

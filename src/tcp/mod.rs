@@ -244,6 +244,8 @@ impl<C> Tcp<C> {
 impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
     type Set = Set<S, C>;
 
+    const PROTOCOL: Option<u8> = Some(protocol::TCP);
+
     fn start(&mut self, set: &mut Self::Set, cx: &mut Cx) {
         self.key = FlowKey::new(&cx.secret);
         self.ports.start(&cx.secret);

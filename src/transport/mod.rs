@@ -17,7 +17,7 @@ pub use tuple::{At, Holds, Transports};
 use crate::context::Cx;
 use crate::iface::PacketTx;
 use crate::net::{Answer, IcmpError, Ingress, Output};
-use phy::Instant;
+use phy::{Instant, RxMeta};
 
 /// A protocol above IP whose sockets live in storage `S`.
 #[diagnostic::on_unimplemented(
@@ -27,6 +27,13 @@ use phy::Instant;
 pub trait Transport<S> {
     /// The protocol's socket table, or [`NoSockets`](crate::socket::NoSockets).
     type Set;
+
+    /// The one IP protocol that it [claims](Self::claims), all packets of it and no others, if
+    /// that is how it is.
+    const PROTOCOL: Option<u8> = None;
+
+    /// Whether it takes packets by [`again`](Self::again); needs a [`PROTOCOL`](Self::PROTOCOL).
+    const AGAIN: bool = false;
 
     /// Called once, before anything else.
     fn start(&mut self, set: &mut Self::Set, cx: &mut Cx) {
@@ -44,6 +51,15 @@ pub trait Transport<S> {
         packet: Ingress<'_>,
         answer: Answer<'_, T>,
     );
+
+    /// A packet like the last one that `ingress` got arrived in the same batch: whole, for us
+    /// alone, with the same addresses, TTL and service, and with the same first four octets
+    /// behind the IP header. False, and nothing done, leaves it to `ingress`. Called only where
+    /// [`AGAIN`](Self::AGAIN) is set.
+    fn again(&mut self, set: &mut Self::Set, cx: &mut Cx, payload: &[u8], meta: RxMeta) -> bool {
+        let _ = (set, cx, payload, meta);
+        false
+    }
 
     /// An ICMP error came about a packet that may have been this protocol's. True if it was,
     /// and belongs to a socket, and stands the tests of RFC 5927.

@@ -7,7 +7,7 @@ use crate::net::unreach::send_error;
 use crate::net::{Answer, ErrorKind, IcmpError, Ingress, Output};
 use crate::socket::{Socket, SocketSet};
 use crate::transport::Transport;
-use phy::Instant;
+use phy::{Instant, RxMeta};
 
 /// The protocols of a stack: a tuple of [`Transport`]s. Packets go to the first that claims
 /// them; what nobody claims is answered "protocol unreachable".
@@ -28,6 +28,15 @@ pub trait Transports<S> {
         packet: Ingress<'_>,
         answer: Answer<'_, T>,
     );
+    fn runs(proto: u8) -> bool;
+    fn again(
+        &mut self,
+        t: &mut Self::Tables,
+        cx: &mut Cx,
+        proto: u8,
+        payload: &[u8],
+        meta: RxMeta,
+    ) -> bool;
     fn icmp_error(&mut self, t: &mut Self::Tables, cx: &mut Cx, error: &IcmpError<'_>) -> bool;
     fn timers(&mut self, t: &mut Self::Tables, cx: &mut Cx);
     fn egress(
@@ -74,6 +83,30 @@ macro_rules! tuples {
                 })+
                 cx.drop(Drop::UnknownProtocol);
                 send_error(cx, &packet, answer, ErrorKind::ProtocolUnreachable);
+            }
+            // Whoever stands before the protocol's own could claim any packet of it, unless it says
+            // which it claims.
+            #[inline]
+            fn runs(proto: u8) -> bool {
+                $(match $P::PROTOCOL {
+                    Some(own) if own == proto => return $P::AGAIN,
+                    Some(_) => {}
+                    None => return false,
+                })+
+                false
+            }
+            #[inline]
+            fn again(
+                &mut self, t: &mut Self::Tables, cx: &mut Cx, proto: u8, payload: &[u8], meta: RxMeta,
+            ) -> bool {
+                $(match $P::PROTOCOL {
+                    Some(own) if own == proto => {
+                        return $P::AGAIN && self.$n.again(&mut t.$n, cx, payload, meta);
+                    }
+                    Some(_) => {}
+                    None => return false,
+                })+
+                false
             }
             fn icmp_error(&mut self, t: &mut Self::Tables, cx: &mut Cx, error: &IcmpError<'_>) -> bool {
                 false $(|| self.$n.icmp_error(&mut t.$n, cx, error))+

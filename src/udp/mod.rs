@@ -4,7 +4,9 @@
 //! then by our address and port, then by our port. One destination that does not answer never
 //! holds up another: datagrams wait for link addresses below, at the neighbour's expense.
 
+mod run;
 pub mod socket;
+mod train;
 
 pub use socket::UdpSocket;
 /// The same by another name, beside the other protocols' `Socket`s.
@@ -12,20 +14,21 @@ pub use socket::UdpSocket as Socket;
 
 use core::net::{IpAddr, SocketAddr};
 use core::ops::{DerefMut, RangeInclusive};
-use phy::{Csum, Instant, RxCsum, TxMeta};
+use phy::{Instant, RxCsum, RxMeta};
 
 use crate::context::Cx;
 use crate::error::{Drop, TxError};
 use crate::iface::{Cast, PacketTx};
 use crate::net::unreach::send_error;
-use crate::net::{Answer, Dest, ErrorKind, IcmpError, Ingress, Output, Path, Room};
+use crate::net::{Answer, ErrorKind, IcmpError, Ingress, Output};
 use crate::socket::mailbox::Meta;
 use crate::socket::{Bytes, Handle, SocketSet, Stores};
 use crate::transport::datagram::{Failure, Sent, Why};
 use crate::transport::port::Ports;
 use crate::transport::{Endpoint, Transport};
-use crate::wire::checksum::copy_and_sum;
-use crate::wire::{Sum, Udp as Header, protocol};
+use crate::wire::{Udp as Header, protocol};
+use run::Run;
+use train::{Train, Way, send};
 
 /// Datagrams that one socket sends before the next gets its turn.
 const QUANTUM: usize = 16;
@@ -36,6 +39,8 @@ pub struct Udp {
     ports: Ports,
     /// Whose the last packet received was.
     last: Found,
+    /// What is known of the next datagram if it is of the same flow as the last one.
+    run: Option<Run>,
 }
 
 /// What was found last, and in which state of the table.
@@ -82,20 +87,6 @@ impl Flow {
     }
 }
 
-/// The way of a train of datagrams, found once.
-struct Way {
-    path: Path,
-    room: Room,
-}
-
-impl Way {
-    fn find(out: &mut impl Output, to: Dest) -> Result<Self, TxError> {
-        let path = out.path(to)?;
-        let room = out.room(to.dst, to.src)?;
-        Ok(Self { path, room })
-    }
-}
-
 /// Why a socket's turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -115,6 +106,7 @@ impl Udp {
         Self {
             ports: Ports::new(range),
             last: Found::NOTHING,
+            run: None,
         }
     }
 }
@@ -134,6 +126,9 @@ where
 impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
     type Set = S::Set;
 
+    const PROTOCOL: Option<u8> = Some(protocol::UDP);
+    const AGAIN: bool = true;
+
     fn start(&mut self, set: &mut S::Set, cx: &mut Cx) {
         set.start(&cx.secret);
         self.ports.start(&cx.secret);
@@ -150,6 +145,7 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
         packet: Ingress<'_>,
         answer: Answer<'_, T>,
     ) {
+        self.run = None;
         let verified = match packet.meta.csum {
             RxCsum::Valid => Ok(()),
             RxCsum::Unknown => Header::verify(&packet.ip, packet.payload),
@@ -199,7 +195,19 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
         }
         if news {
             set.notify(h);
+            self.run = Run::of(h, &packet.ip, udp, &meta);
         }
+    }
+
+    #[inline]
+    fn again(&mut self, set: &mut S::Set, cx: &mut Cx, payload: &[u8], meta: RxMeta) -> bool {
+        let Some(run) = &self.run else { return false };
+        // Of what a device put together each datagram is taken by itself.
+        let taken = meta.gro.is_none() && run.deliver(set, payload, meta.csum);
+        if taken {
+            cx.stats.udp_received = cx.stats.udp_received.wrapping_add(1);
+        }
+        taken
     }
 
     fn icmp_error(&mut self, set: &mut S::Set, _cx: &mut Cx, error: &IcmpError<'_>) -> bool {
@@ -322,37 +330,26 @@ impl Udp {
         // One without a name is asked again after each datagram whether it can get one.
         let most = if socket.is_nameless() { 1 } else { most };
         let (mut sent, mut news) = (0, false);
-        let mut train = None;
         let end = loop {
             if sent >= most {
                 break End::More;
             }
-            let result = match &train {
-                Some((label, header, way)) => match socket.front_of(label) {
-                    Some(data) => send(out, way, *header, data).into(),
-                    None => {
-                        train = None;
-                        continue;
-                    }
-                },
-                None => {
-                    let Some((to, peer, data)) = socket.front() else {
-                        break End::Idle;
-                    };
-                    match Way::find(out, to) {
-                        Ok(way) if way.room.cast == Cast::Broadcast && !socket.broadcast() => {
-                            Sent::Lost(Some(Why::Broadcast))
-                        }
-                        Ok(_) if socket.is_nameless() => Sent::Lost(Some(Why::InUse)),
-                        Ok(way) => {
-                            let header = socket.header(peer);
-                            let result = send(out, &way, header, data).into();
-                            train = socket.label().map(|label| (label, header, way));
-                            result
-                        }
-                        Err(error) => Err::<(), TxError>(error).into(),
-                    }
+            let Some((to, peer, data)) = socket.front() else {
+                break End::Idle;
+            };
+            let mut train = None;
+            let result = match Way::find(out, to) {
+                Ok(way) if way.room.cast == Cast::Broadcast && !socket.broadcast() => {
+                    Sent::Lost(Some(Why::Broadcast))
                 }
+                Ok(_) if socket.is_nameless() => Sent::Lost(Some(Why::InUse)),
+                Ok(way) => {
+                    let header = socket.header(peer);
+                    let result = send(out, &way, header, data).into();
+                    train = Train::of(socket, way, header);
+                    result
+                }
+                Err(error) => Err::<(), TxError>(error).into(),
             };
             match result {
                 Sent::Full => break End::Full,
@@ -360,14 +357,19 @@ impl Udp {
                 Sent::Gone => cx.stats.udp_sent = cx.stats.udp_sent.wrapping_add(1),
                 Sent::Lost(None) => {}
                 Sent::Lost(Some(why)) => {
-                    if let Some((_, peer, _)) = socket.front() {
-                        socket.fail(Failure { why, peer });
-                    }
+                    socket.fail(Failure { why, peer });
                     news = true;
                 }
             }
             sent += 1;
             news |= socket.pop();
+            // What goes wrong with a later one shows when it comes first.
+            let gone = train.map_or(0, |train| {
+                train.send(socket, out, most.saturating_sub(sent))
+            });
+            cx.stats.udp_sent = cx.stats.udp_sent.wrapping_add(gone as u64);
+            sent = sent.saturating_add(gone);
+            news |= socket.takes_more(gone);
         };
         let gone = end == End::Idle && socket.is_released();
         if news {
@@ -423,55 +425,4 @@ impl Udp {
             set.notify(h);
         }
     }
-}
-
-/// Sends one datagram, copied or gathered from where it is.
-#[inline]
-fn send(out: &mut impl Output, way: &Way, header: Header, data: &[u8]) -> Result<(), TxError> {
-    let len = data.len();
-    let whole = Header::LEN.saturating_add(len) <= way.room.payload;
-    if !whole {
-        return send_fragments(out, way, header, data);
-    }
-    // Sockets refuse what is too long for the length field, the only error of emitting there is.
-    if way.room.offload.tx_csum {
-        // A device completes the checksum of what it sees whole.
-        let meta = TxMeta {
-            csum: Some(Csum {
-                start: 0,
-                offset: Header::CHECKSUM_OFFSET as u16,
-            }),
-            ..TxMeta::NONE
-        };
-        return out.send_on(&way.path, Header::LEN, [data, &[]], meta, |ip, head| {
-            if let Some(head) = head.first_chunk_mut() {
-                let _ = header.emit_partial(ip, len, head);
-            }
-        });
-    }
-    // One pass over the data sums and copies it.
-    let all = Header::LEN.saturating_add(len);
-    out.send_on(&way.path, all, [&[], &[]], TxMeta::NONE, |ip, datagram| {
-        if let Some((head, room)) = datagram.split_first_chunk_mut()
-            && let Some(sum) = copy_and_sum(room, data)
-        {
-            let _ = header.emit_summed(ip, len, sum, head);
-        }
-    })
-}
-
-/// Sends what does not fit the way in one piece.
-#[cold]
-fn send_fragments(
-    out: &mut impl Output,
-    way: &Way,
-    header: Header,
-    data: &[u8],
-) -> Result<(), TxError> {
-    let payload = [data, &[]];
-    out.send_on(&way.path, Header::LEN, payload, TxMeta::NONE, |ip, head| {
-        if let Some(head) = head.first_chunk_mut() {
-            let _ = header.emit_summed(ip, data.len(), Sum::of(data), head);
-        }
-    })
 }

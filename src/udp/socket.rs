@@ -13,7 +13,8 @@ use crate::socket;
 use crate::socket::mailbox::{Label, Mailbox, Meta};
 use crate::transport::Endpoint;
 use crate::transport::datagram::{Failure, RecvError, SendError, Why};
-use crate::wire::{Udp as Header, protocol};
+use crate::wire::checksum::copy_and_sum;
+use crate::wire::{Sum, Udp as Header, protocol};
 
 /// Octets that one datagram carries at most over IPv4.
 pub const MAX_DATA: usize = 65_535 - 20 - 8;
@@ -379,6 +380,21 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         self.rx.push(meta, data).is_ok()
     }
 
+    /// Takes a further datagram from the same peer to the same address, if the sum of its data
+    /// completes `sum`; false, and nothing done, if it does not or there is no room.
+    #[inline]
+    pub(super) fn deliver_like(&mut self, label: &Label, data: &[u8], sum: Option<Sum>) -> bool {
+        self.rx.push_like(label, data.len(), |room| match sum {
+            Some(sum) => {
+                copy_and_sum(room, data).is_some_and(|data| sum.add_sum(data).finish() == 0)
+            }
+            None => {
+                room.copy_from_slice(data);
+                true
+            }
+        })
+    }
+
     /// Something went wrong.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.failure = Some(failure);
@@ -464,10 +480,16 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         self.tx.label()
     }
 
-    /// The oldest datagram to be sent, if its label is `label`.
+    /// Takes out the oldest datagram to be sent, if its label is `label` and `send` sends it.
     #[inline]
-    pub(super) fn front_of(&self, label: &Label) -> Option<&[u8]> {
-        self.tx.front_of(label)
+    pub(super) fn send_front(&mut self, label: &Label, send: impl FnOnce(&[u8]) -> bool) -> bool {
+        self.tx.pop_of(label, send)
+    }
+
+    /// Datagrams were taken out by [`send_front`](Self::send_front), so many; true if somebody
+    /// waits for room.
+    pub(super) fn takes_more(&mut self, gone: usize) -> bool {
+        gone > 0 && core::mem::take(&mut self.full)
     }
 
     /// The oldest datagram to be sent.

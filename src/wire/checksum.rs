@@ -186,6 +186,9 @@ pub fn copy_and_sum(dst: &mut [u8], src: &[u8]) -> Option<Sum> {
     {
         return Some(Sum::ZERO.append(words, src.len()));
     }
+    if src.len() < SHORT {
+        return Some(Sum::ZERO.append(short_copy(dst, src), src.len()));
+    }
     dst.copy_from_slice(src);
     // The copy has just brought the octets into the first-level cache.
     Some(Sum::of(dst))
@@ -253,6 +256,45 @@ fn short_words(data: &[u8]) -> u64 {
         .wrapping_add((sum >> 64) as u64)
         .wrapping_add(half.sum())
         .wrapping_add(u64::from(last))
+}
+
+/// As [`short_words`], and copies: `dst` is as long as `src`. For so few octets a call of a
+/// routine that copies would cost as much as the copying.
+#[inline(always)]
+fn short_copy(dst: &mut [u8], src: &[u8]) -> u64 {
+    let add = |sum: u128, word: &[u8; 8]| sum.wrapping_add(u128::from(u64::from_ne_bytes(*word)));
+    let (blocks, rest) = src.as_chunks::<32>();
+    let (rooms, room) = dst.as_chunks_mut::<32>();
+    let mut sum = 0;
+    for (room, block) in rooms.iter_mut().zip(blocks) {
+        *room = *block;
+        let (words, _) = block.as_chunks::<8>();
+        sum = words.iter().fold(sum, add);
+    }
+    let (words, rest) = rest.as_chunks::<8>();
+    let (rooms, room) = room.as_chunks_mut::<8>();
+    for (room, word) in rooms.iter_mut().zip(words) {
+        *room = *word;
+        sum = add(sum, word);
+    }
+    let mut few = 0u64;
+    let (halves, rest) = rest.as_chunks::<4>();
+    let (rooms, room) = room.as_chunks_mut::<4>();
+    for (room, half) in rooms.iter_mut().zip(halves) {
+        *room = *half;
+        few = few.wrapping_add(u64::from(u32::from_ne_bytes(*half)));
+    }
+    let mut last = [0; 4];
+    for ((to, room), from) in last.iter_mut().zip(room).zip(rest) {
+        *to = *from;
+        *room = *from;
+    }
+    // 2^32 and 2^64 are 1 modulo 0xffff.
+    u64::from(sum as u32)
+        .wrapping_add(u64::from((sum >> 32) as u32))
+        .wrapping_add((sum >> 64) as u64)
+        .wrapping_add(few)
+        .wrapping_add(u64::from(u32::from_ne_bytes(last)))
 }
 
 /// One lane for each 32-bit word of a block. Sixty-four bits wide, so that no carry is lost for

@@ -1,0 +1,127 @@
+//! The way down for trains of datagrams: most go where the one before them went.
+//!
+//! Invariant: the way is found once and the header summed once for all datagrams of one label;
+//! each is taken off the queue when it has left, and not before. Called by [`Udp`](super::Udp),
+//! within one turn of egress, in which no route changes.
+
+use core::ops::DerefMut;
+use phy::{Csum, TxMeta};
+
+use super::UdpSocket;
+use crate::error::TxError;
+use crate::net::{Dest, Output, Path, Room};
+use crate::socket::mailbox::Label;
+use crate::wire::checksum::copy_and_sum;
+use crate::wire::{Sum, Udp as Header};
+
+/// The way of datagrams to one destination, found once.
+pub(super) struct Way {
+    path: Path,
+    pub room: Room,
+}
+
+impl Way {
+    pub fn find(out: &mut impl Output, to: Dest) -> Result<Self, TxError> {
+        let path = out.path(to)?;
+        let room = out.room(to.dst, to.src)?;
+        Ok(Self { path, room })
+    }
+
+    /// Do so many octets of data go in one piece?
+    #[inline]
+    fn takes(&self, len: usize) -> bool {
+        Header::LEN.saturating_add(len) <= self.room.payload
+    }
+}
+
+/// Datagrams that go one way under one header.
+pub(super) struct Train {
+    label: Label,
+    way: Way,
+    header: Header,
+}
+
+impl Train {
+    /// Of the oldest datagram of `socket`, which goes by `way`; `None` if no further one can be
+    /// told to go the same way.
+    pub fn of<B>(socket: &UdpSocket<B>, way: Way, header: Header) -> Option<Self>
+    where
+        B: DerefMut<Target = [u8]>,
+    {
+        let label = socket.label()?;
+        Some(Self { label, way, header })
+    }
+
+    /// Sends what goes the same way, oldest first, at most `most`; returns how many left. Ends
+    /// before the first that goes another way, or in pieces, or not now.
+    pub fn send<B>(self, socket: &mut UdpSocket<B>, out: &mut impl Output, most: usize) -> usize
+    where
+        B: DerefMut<Target = [u8]>,
+    {
+        let Self { label, way, header } = self;
+        let mut gone = 0;
+        while gone < most
+            && socket.send_front(&label, |data| {
+                way.takes(data.len()) && send(out, &way, header, data).is_ok()
+            })
+        {
+            gone += 1;
+        }
+        gone
+    }
+}
+
+/// Sends one datagram, copied or gathered from where it is.
+#[inline]
+pub(super) fn send(
+    out: &mut impl Output,
+    way: &Way,
+    header: Header,
+    data: &[u8],
+) -> Result<(), TxError> {
+    let len = data.len();
+    if !way.takes(len) {
+        return send_fragments(out, way, header, data);
+    }
+    // Sockets refuse what is too long for the length field, the only error of emitting there is.
+    if way.room.offload.tx_csum {
+        // A device completes the checksum of what it sees whole.
+        let meta = TxMeta {
+            csum: Some(Csum {
+                start: 0,
+                offset: Header::CHECKSUM_OFFSET as u16,
+            }),
+            ..TxMeta::NONE
+        };
+        return out.send_on(&way.path, Header::LEN, [data, &[]], meta, |ip, head| {
+            if let Some(head) = head.first_chunk_mut() {
+                let _ = header.emit_partial(ip, len, head);
+            }
+        });
+    }
+    // One pass over the data sums and copies it.
+    let all = Header::LEN.saturating_add(len);
+    out.send_on(&way.path, all, [&[], &[]], TxMeta::NONE, |ip, datagram| {
+        if let Some((head, room)) = datagram.split_first_chunk_mut()
+            && let Some(sum) = copy_and_sum(room, data)
+        {
+            let _ = header.emit_summed(ip, len, sum, head);
+        }
+    })
+}
+
+/// Sends what does not fit the way in one piece.
+#[cold]
+fn send_fragments(
+    out: &mut impl Output,
+    way: &Way,
+    header: Header,
+    data: &[u8],
+) -> Result<(), TxError> {
+    let payload = [data, &[]];
+    out.send_on(&way.path, Header::LEN, payload, TxMeta::NONE, |ip, head| {
+        if let Some(head) = head.first_chunk_mut() {
+            let _ = header.emit_summed(ip, data.len(), Sum::of(data), head);
+        }
+    })
+}
