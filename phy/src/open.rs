@@ -26,6 +26,8 @@ pub enum OpenFailure {
     NoSuchDevice,
     /// Another program holds the device.
     Busy,
+    /// More queues were asked for than the interface has.
+    OneQueue,
     /// An interface of that name exists and is something else.
     WrongKind,
     /// Not a name an interface can have.
@@ -86,6 +88,7 @@ impl OpenError {
             (F::NoSuchDevice, Raw) => "no such interface",
             (F::NoSuchDevice, Tap | Tun) => "/dev/net/tun is missing",
             (F::Busy, _) => "in use by another program",
+            (F::OneQueue, _) => "it was made with one queue",
             (F::WrongKind, Raw) => "not an Ethernet interface",
             (F::WrongKind, Tap | Tun) => "an interface of this name exists and is of another kind",
             (F::BadName, _) => {
@@ -122,6 +125,12 @@ impl OpenError {
                 f,
                 "end the program that holds it (`ip -details link show {name}`), or pick \
                  another name"
+            ),
+            (F::OneQueue, _) => write!(
+                f,
+                "make it with several: `sudo ip link del {name} && sudo ip tuntap add dev \
+                 {name} mode {} multi_queue user $USER`, or ask for one",
+                self.kind
             ),
             (F::WrongKind, Raw) => {
                 f.write_str("pick another that `ip link` lists, or use `--phy cable`")
@@ -193,6 +202,7 @@ mod tests {
                 F::NoPermission,
                 F::NoSuchDevice,
                 F::Busy,
+                F::OneQueue,
                 F::WrongKind,
                 F::BadName,
                 F::NotSupported,

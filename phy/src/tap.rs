@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::vec::Vec;
 
 use crate::tuntap::Queue;
 use crate::{Capabilities, Device, FrameSink, Instant, Medium, OpenError, TxToken};
@@ -63,6 +64,24 @@ macro_rules! queue_of {
             /// [`OpenError`] says what failed and how to go on.
             pub fn with_options(name: &str, options: TapOptions) -> Result<Self, OpenError> {
                 Queue::open($medium, name, options).map(Self)
+            }
+
+            /// Opens `count` queues of the interface `name` (1 to 256), one for each worker. The
+            /// kernel keeps a flow on the queue that last sent a packet of it, and otherwise
+            /// spreads flows by a hash of addresses and ports that is the same both ways; it
+            /// forgets a flow that was idle for three seconds, and remembers 4,096 at most.
+            ///
+            /// # Errors
+            /// [`OpenError`] says what failed and how to go on:
+            /// [`OpenFailure::OneQueue`](crate::OpenFailure::OneQueue) for an interface that
+            /// was made with one.
+            pub fn queues(
+                name: &str,
+                options: TapOptions,
+                count: usize,
+            ) -> Result<Vec<Self>, OpenError> {
+                let queues = Queue::open_all($medium, name, options, count)?;
+                Ok(queues.into_iter().map(Self).collect())
             }
 
             /// The interface's name.

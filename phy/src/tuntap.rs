@@ -70,6 +70,29 @@ impl Queue {
         })
     }
 
+    /// `count` queues of one interface.
+    pub(crate) fn open_all(
+        medium: Medium,
+        name: &str,
+        options: TapOptions,
+        count: usize,
+    ) -> Result<Vec<Self>, OpenError> {
+        let options = options.with_multi_queue(count > 1 || options.multi_queue);
+        let mut queues = Vec::new();
+        for n in 0..count {
+            let queue = Self::open(medium, name, options).map_err(|error| match error.failure {
+                // We hold the first ourselves: there is no room for a second.
+                OpenFailure::Busy if n > 0 => OpenError {
+                    failure: OpenFailure::OneQueue,
+                    ..error
+                },
+                _ => error,
+            });
+            queues.push(queue?);
+        }
+        Ok(queues)
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.port.name.as_str()
     }

@@ -11,6 +11,9 @@ mod phy_name;
 pub mod pump;
 mod run;
 mod settings;
+mod shard;
+mod shards;
+mod steer;
 
 pub use far::{Connection, Datagrams, FAR_MAC, Far, Host, SERVICES, Service};
 pub use open::{AnyDevice, AnyLink, Opened, SetupError, os_rng};
@@ -18,3 +21,5 @@ pub use pattern::Pattern;
 pub use phy_name::{BadPhy, Phy};
 pub use run::{Poll, Runner};
 pub use settings::{BadSetting, CABLE_FAR, CABLE_NEAR, LOOPBACK, Settings};
+pub use shard::Post;
+pub use shards::{Shard, on_threads};

@@ -6,6 +6,7 @@ use std::boxed::Box;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use phy::{
     Cable, Device, DynDevice, Fault, Loopback, Medium, Pcap, RawOptions, RawSocket, Tap,
@@ -58,6 +59,8 @@ pub enum SetupError {
     BadAddress(Cidr),
     /// The gateway is no other host on one of our networks.
     BadGateway(Ipv4Addr),
+    /// This device cannot be shared by several stacks.
+    NoQueues(Phy),
     /// The operating system refused something every host needs.
     Os(io::Error),
 }
@@ -85,6 +88,11 @@ impl fmt::Display for SetupError {
                 f,
                 "bad gateway {ip}: no other host on our networks; give --addr on the same network, \
                  or leave --gateway out"
+            ),
+            Self::NoQueues(phy) => write!(
+                f,
+                "{phy} cannot be shared by several stacks: leave the number of queues at one, or \
+                 use --phy tap:NAME"
             ),
             Self::Os(error) => write!(f, "cannot set up: {error}"),
         }
@@ -121,16 +129,7 @@ impl Settings {
         let activity = Activity::default();
         let (medium, device, fd, far) = self.device(&activity)?;
         let runner = Runner::new(activity, fd)?;
-        let device = match &self.capture {
-            None => device,
-            Some(path) => {
-                let file =
-                    File::create(path).map_err(|error| SetupError::Capture(path.clone(), error))?;
-                let pcap = Pcap::new(device, file, medium, runner.epoch())
-                    .map_err(|error| SetupError::Capture(path.clone(), error))?;
-                Box::new(pcap) as AnyDevice
-            }
-        };
+        let device = self.captured(device, self.capture.as_deref(), medium, &runner)?;
         let mac = self.mac.unwrap_or_else(random_mac);
         Ok(Opened {
             device,
@@ -142,8 +141,25 @@ impl Settings {
         })
     }
 
+    /// The device, recorded in the file `path` if one is given.
+    pub(super) fn captured(
+        &self,
+        device: AnyDevice,
+        path: Option<&Path>,
+        medium: Medium,
+        runner: &Runner,
+    ) -> Result<AnyDevice, SetupError> {
+        let Some(path) = path else {
+            return Ok(device);
+        };
+        let failed = |error| SetupError::Capture(path.to_path_buf(), error);
+        let file = File::create(path).map_err(failed)?;
+        let pcap = Pcap::new(device, file, medium, runner.epoch()).map_err(failed)?;
+        Ok(Box::new(pcap))
+    }
+
     /// The device under its wrappers, its descriptor, and a cable's other end.
-    fn device(
+    pub(super) fn device(
         &self,
         activity: &Activity,
     ) -> Result<(Medium, AnyDevice, Option<OwnedFd>, Option<AnyDevice>), SetupError> {
@@ -201,7 +217,12 @@ impl Settings {
         })
     }
 
-    fn wrap<D>(&self, device: D, activity: &Activity, max_frame: Option<usize>) -> AnyDevice
+    pub(super) fn wrap<D>(
+        &self,
+        device: D,
+        activity: &Activity,
+        max_frame: Option<usize>,
+    ) -> AnyDevice
     where
         D: Device + Send + 'static,
     {
@@ -212,7 +233,7 @@ impl Settings {
         }
     }
 
-    fn network(&self) -> Result<Ipv4, SetupError> {
+    pub(super) fn network(&self) -> Result<Ipv4, SetupError> {
         let addrs = self.addresses();
         if addrs.is_empty() {
             return Err(SetupError::NoAddress(self.phy.clone()));
@@ -246,7 +267,7 @@ impl Settings {
 }
 
 /// Opens a device, without offloads where it refuses them.
-fn at_best<D, E>(offload: bool, open: impl Fn(bool) -> Result<D, E>) -> Result<D, E> {
+pub(super) fn at_best<D, E>(offload: bool, open: impl Fn(bool) -> Result<D, E>) -> Result<D, E> {
     match open(offload) {
         Err(_) if offload => open(false),
         opened => opened,
@@ -286,7 +307,7 @@ impl fmt::Debug for Opened {
 }
 
 /// A random link address that no vendor gave out (IEEE 802: locally administered, unicast).
-fn random_mac() -> Mac {
+pub(super) fn random_mac() -> Mac {
     let [a, b, c, d, e, f, ..] = os_rng().next_u64().to_le_bytes();
     Mac([(a & 0xfc) | 0x02, b, c, d, e, f])
 }

@@ -22,7 +22,7 @@ use crate::net::{Answer, Dest, ErrorKind, IcmpError, Ingress, Output};
 use crate::socket::{Bytes, Handle, SocketSet, Stores};
 use crate::transport::Transport;
 use crate::transport::datagram::{Sent, Why, send_for_ready};
-use crate::transport::port::Ports;
+use crate::transport::port::{Ports, Share};
 use crate::wire::{Icmpv4, Sum, protocol};
 
 /// ICMP as a protocol of a stack.
@@ -67,6 +67,13 @@ impl Icmp {
     #[must_use]
     pub const fn answering_broadcast(mut self, on: bool) -> Self {
         self.answers_broadcast = on;
+        self
+    }
+
+    /// ICMP as one of several stacks with one address: its echo identifiers are those of `share`.
+    #[must_use]
+    pub fn sharing(mut self, share: Share) -> Self {
+        self.idents = self.idents.sharing(share);
         self
     }
 

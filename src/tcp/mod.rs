@@ -124,7 +124,7 @@ use crate::iface::PacketTx;
 use crate::net::{Answer, IcmpError, Ingress, Output};
 use crate::socket::{SocketSet, Stores};
 use crate::transport::Transport;
-use crate::transport::port::Ports;
+use crate::transport::port::{Ports, Share};
 use crate::wire::protocol;
 use accept::Link;
 use fastopen::{Keys, Memory};
@@ -211,6 +211,14 @@ impl<C> Tcp<C> {
         self.syns = SynTable::new(limits.handshakes);
         self.waits = TimeWaitTable::new(limits.time_wait);
         self.memory = Memory::new(limits.fastopen_servers);
+        self
+    }
+
+    /// As TCP of one of several stacks with one address: its ephemeral ports are those of `share`.
+    /// For Fast Open such stacks want one [key](Self::set_fastopen_keys).
+    #[must_use]
+    pub fn sharing(mut self, share: Share) -> Self {
+        self.ports = self.ports.sharing(share);
         self
     }
 

@@ -11,7 +11,7 @@ pub mod tuple;
 
 pub use datagram::{Failure, RecvError, SendError, Why};
 pub use endpoint::Endpoint;
-pub use port::Ports;
+pub use port::{Ports, Share};
 pub use tuple::{At, Holds, Transports};
 
 use crate::context::Cx;

@@ -24,7 +24,7 @@ use crate::net::{Answer, ErrorKind, IcmpError, Ingress, Output};
 use crate::socket::mailbox::Meta;
 use crate::socket::{Bytes, Handle, SocketSet, Stores};
 use crate::transport::datagram::{Failure, Sent, Why};
-use crate::transport::port::Ports;
+use crate::transport::port::{Ports, Share};
 use crate::transport::{Endpoint, Transport};
 use crate::wire::{Udp as Header, protocol};
 use run::Run;
@@ -108,6 +108,13 @@ impl Udp {
             last: Found::NOTHING,
             run: None,
         }
+    }
+
+    /// UDP as one of several stacks with one address: its ephemeral ports are those of `share`.
+    #[must_use]
+    pub fn sharing(mut self, share: Share) -> Self {
+        self.ports = self.ports.sharing(share);
+        self
     }
 }
 
