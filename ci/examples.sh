@@ -45,6 +45,9 @@ try vlan 0 "VLAN 6 reaches $far: false"
 try firewall 0 '3 packets passed, 1 dropped'
 try beacon 0 "heard \{$far\}"
 try congestion 0 'vegas: 4\.[0-9] s, round trips of 2[0-9] ms, 0 segments lost'
+try shards 0 'stack 1 of 2: 2 connections, 2000000 octets, 0 frames for others'
+try shards 0 'stack 2 of 3: 2 connections, 2000000 octets, 0 frames for others' --queues 3
+try shards 1 'Error: loopback cannot be shared by several stacks: .*' --phy loopback
 try snapshot 0 '0010  0a 00 00 02 18 07 ff 83 .*'
 try bare 0 '' # it says nothing
 

@@ -208,6 +208,9 @@ mod tests {
                 F::NotSupported,
                 F::Os(libc::ENOMEM),
             ] {
+                if (kind, failure) == (Raw, F::OneQueue) {
+                    continue; // packet sockets do not fail so
+                }
                 let error = OpenError::new(kind, "lab0", failure);
                 lines += &format!("{error}\n");
             }

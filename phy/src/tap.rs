@@ -68,8 +68,10 @@ macro_rules! queue_of {
 
             /// Opens `count` queues of the interface `name` (1 to 256), one for each worker. The
             /// kernel keeps a flow on the queue that last sent a packet of it, and otherwise
-            /// spreads flows by a hash of addresses and ports that is the same both ways; it
-            /// forgets a flow that was idle for three seconds, and remembers 4,096 at most.
+            /// spreads flows by a hash of addresses and ports that is the same both ways. It
+            /// notes a new flow only after it has handled the packet, so that the first answer
+            /// may be on another queue; it forgets a flow that was idle for three seconds, and
+            /// remembers 4,096 at most.
             ///
             /// # Errors
             /// [`OpenError`] says what failed and how to go on:

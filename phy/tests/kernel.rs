@@ -176,6 +176,37 @@ fn a_persistent_tap_with_several_queues_is_attached_to() {
 }
 
 #[test]
+fn queues_of_one_tap_share_its_frames() {
+    within("queues", || {
+        let options = TapOptions::new().with_offload(true);
+        let mut taps = Tap::queues("tap0", options, 2).unwrap();
+        up("tap0");
+        for tap in &mut taps {
+            assert_eq!(tap.name(), "tap0");
+            let caps = tap.capabilities();
+            assert!(caps.tx_csum && caps.rx_csum && caps.gso.is_some());
+        }
+        // Datagrams from many ports to a neighbour that is known: each on one queue.
+        let mac = "02:00:00:00:00:99";
+        ip(&format!("neigh add 10.9.0.2 lladdr {mac} dev tap0"));
+        for _ in 0..32 {
+            let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
+            socket.send_to(b"x", "10.9.0.2:9").unwrap();
+        }
+        let udp = |frame: &Vec<u8>| frame[..6] == OURS && frame[23] == 17;
+        let counts = [0, 1].map(|n| drain(&mut taps[n]).iter().filter(|f| udp(f)).count());
+        assert_eq!(counts.iter().sum::<usize>(), 32);
+        assert!(counts.iter().all(|n| *n > 0), "{counts:?}");
+
+        drop(taps);
+        ip("tuntap add dev keep0 mode tap");
+        let error = Tap::queues("keep0", options, 2).unwrap_err();
+        assert_eq!(error.failure(), OpenFailure::OneQueue);
+        assert_eq!(Tap::queues("keep0", options, 1).unwrap().len(), 1);
+    });
+}
+
+#[test]
 fn what_cannot_be_opened_says_why() {
     within("open errors", || {
         let why = |result: Result<Tap, phy::OpenError>| result.unwrap_err().failure();

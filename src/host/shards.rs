@@ -185,3 +185,94 @@ pub fn on_threads<T: Send, R: Send>(jobs: Vec<T>, work: impl Fn(T) -> R + Sync) 
             .collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stack;
+    use crate::host::far::{Connection, Host};
+    use crate::host::os_rng;
+    use crate::iface::Ethernet;
+    use crate::net::Ipv4;
+    use crate::socket::SlabSockets;
+    use crate::tcp::State;
+    use crate::wire::Mac;
+    use phy::{Cable, Capabilities, FrameSink, Instant, RxToken, TxToken, Waiter, cable::End};
+
+    /// Hears two cables, and sends everything over the first: the worst a kernel could do.
+    struct Funnel(End, End);
+
+    struct Answers<'a, K>(&'a mut End, &'a mut K, Instant);
+
+    impl<K: FrameSink> FrameSink for Answers<'_, K> {
+        fn frame(&mut self, rx: impl RxToken, _: Option<impl TxToken>) {
+            self.1.frame(rx, self.0.transmit(self.2));
+        }
+    }
+
+    impl Device for Funnel {
+        fn capabilities(&self) -> Capabilities {
+            self.0.capabilities()
+        }
+        fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
+            let mut answers = Answers(&mut self.0, sink, now);
+            let taken = self.1.receive(now, budget, &mut answers);
+            taken + self.0.receive(now, budget - taken, sink)
+        }
+        fn transmit(&mut self, now: Instant) -> Option<impl TxToken> {
+            self.0.transmit(now)
+        }
+        fn flush(&mut self, now: Instant) {
+            self.0.flush(now);
+        }
+    }
+
+    #[test]
+    fn neighbours_and_connections_are_found_whatever_queue_answers_take() {
+        let ((a0, b0), (a1, b1)) = (Cable::new(1514), Cable::new(1514));
+        let waiters = [Waiter::new().unwrap(), Waiter::new().unwrap()];
+        let bells = waiters.iter().map(Waiter::bell);
+        let joined = join([a0, a1].into_iter().zip(bells).collect(), Medium::Ethernet);
+        let net = |last| Ipv4::default().with(0, [10, 0, 0, last].into(), 24);
+        let rng = &mut os_rng();
+        let protocols = || (Icmp::default(), Udp::default(), Tcp::default());
+        let mut far: Host<_> = Stack::new(
+            Ethernet::new(Funnel(b0, b1), Mac([2, 0, 0, 0, 0, 9])),
+            net(9),
+            protocols(),
+            SlabSockets,
+            rng,
+        );
+        let there = "10.0.0.9:80".parse().unwrap();
+        far.open(Connection::listener(there, 8)).unwrap();
+        let mut posts = Vec::new();
+        let mut stacks: Vec<_> = joined
+            .into_iter()
+            .map(|(device, share, post)| {
+                posts.push(post);
+                let (icmp, udp, tcp) = protocols();
+                let shared = (icmp, udp, tcp.sharing(share));
+                let iface = Ethernet::new(device, Mac([2, 0, 0, 0, 0, 1]));
+                let mut stack: Host<_> = Stack::new(iface, net(1), shared, SlabSockets, rng);
+                let h = stack.open(Connection::connecting(there)).unwrap();
+                (stack, h, share)
+            })
+            .collect();
+        // Less than a second, after which somebody would ask again.
+        for ms in 0..20 {
+            let now = Instant::from_millis(ms);
+            for (stack, ..) in &mut stacks {
+                stack.poll(now);
+            }
+            far.poll(now);
+        }
+        for (stack, h, share) in &mut stacks {
+            let look = |s: &mut Connection| (s.state(), s.local_addr().map(|at| at.port()));
+            let (state, port) = stack.socket(*h).with(look).unwrap();
+            assert_eq!(state, State::Established, "{share:?}");
+            assert!(share.holds(port.unwrap()));
+        }
+        let counts: Vec<_> = posts.iter().map(|p| (p.passed() > 0, p.lost())).collect();
+        assert_eq!(counts, [(true, 0), (false, 0)]);
+    }
+}
