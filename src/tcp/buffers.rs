@@ -63,7 +63,9 @@ impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
         self.set_send_capacity(octets.saturating_mul(2));
     }
 
-    /// Octets the send buffer holds at most now (`SO_SNDBUF`).
+    /// Octets the send buffer holds at most now (`SO_SNDBUF`). Where the application did not
+    /// choose it, a write that fits in part may go beyond by less than a train of segments: 64
+    /// KiB, or half the peer's window.
     pub fn send_buffer_size(&self) -> usize {
         self.tx.capacity()
     }

@@ -191,7 +191,12 @@ impl<R, T: SendBuf + WriteBuf, C: Congestion> TcpSocket<R, T, C> {
     pub fn send_with(&mut self, data: &[u8], flags: SendFlags) -> Result<usize, SendError> {
         self.may_write()?;
         let most = self.admitted().min(data.len());
-        let written = self.tx.write(data.get(..most).unwrap_or(data));
+        let data_now = data.get(..most).unwrap_or(data);
+        let written = if most > self.tx.writable() {
+            self.write_beyond(data_now)
+        } else {
+            self.tx.write(data_now)
+        };
         if let Role::Connection(tcb) = &mut self.role {
             tcb.wrote(flags, written == data.len(), self.tx.queued());
         }
@@ -223,6 +228,19 @@ impl<R, T: SendBuf + WriteBuf, C: Congestion> TcpSocket<R, T, C> {
         } else {
             Ok(written)
         }
+    }
+
+    /// Appends what fits of `data`, and the rest of a train that fits in part.
+    #[cold]
+    fn write_beyond(&mut self, data: &[u8]) -> usize {
+        let Role::Connection(tcb) = &self.role else {
+            return self.tx.write(data);
+        };
+        let (capacity, beyond) = (self.tx.capacity(), tcb.beyond(&self.tx));
+        self.tx.set_capacity(capacity.saturating_add(beyond));
+        let written = self.tx.write(data);
+        self.tx.set_capacity(capacity);
+        written
     }
 
     /// Octets that the bound on what is not sent yet allows.

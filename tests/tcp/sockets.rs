@@ -371,3 +371,40 @@ fn urgent_text_is_told_of() {
     let left = script.host.socket(h).look(|s| s.urgent());
     assert_eq!(left, Ok(0));
 }
+
+/// "TCP_NOTSENT_LOWAT unlimited: 58000 with wmem 50000": what the windows let out, ten segments,
+/// and three trains of half the peer's window, the last of which the buffer has room for in part.
+/// A buffer whose size was chosen takes that and no more.
+#[test]
+fn profile_notsent_lowat_unlimited() {
+    let config = netstrata::tcp::Config {
+        send_buffer: 50_000,
+        ..Default::default()
+    };
+    for (fixed, taken) in [(None, 58_000), (Some(50_000), 50_000)] {
+        let mut script = host_with(Tcp::new().with_config(config.clone()));
+        let h = script.app("listen", |host| {
+            host.open(TcpSocket::listener((EAST, PORT).into(), 1))
+                .unwrap()
+        });
+        script.play("< S 0:0 win 32792 <mss 1000,sackOK,wscale 7>\n< . 1:1 ack 1 win 257");
+        let h = script.host.socket(h).accept().expect("a connection");
+        let told = with(&mut script, h, |s| {
+            if let Some(octets) = fixed {
+                s.set_send_capacity(octets);
+            }
+            (s.send(&[7; 59_000]), s.send(&[7; 1]), s.send_buffer_size())
+        });
+        assert_eq!(told, (Ok(taken), Err(SendError::Full), 50_000));
+        // All of it is sent, and there is news when a third of the buffer is free.
+        while script.host.next_news::<Socket, _>().is_some() {}
+        script.play("< . 1:1 ack 10001 win 257");
+        assert_eq!(script.host.next_news::<Socket, _>(), None);
+        script.play("< . 1:1 ack 26001 win 257");
+        assert_eq!(script.host.next_news::<Socket, _>(), Some(h));
+        script.play("< . 1:1 ack 42001 win 257");
+        script.play(&format!("< . 1:1 ack {} win 257", taken + 1));
+        let left = script.host.socket(h).look(|s| s.unacknowledged());
+        assert_eq!(left, Ok(0));
+    }
+}

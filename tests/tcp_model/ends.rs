@@ -53,6 +53,8 @@ where
     pub state: State,
     /// It was established.
     pub stood: bool,
+    /// Its SYN, or its SYN-ACK, is out.
+    pub begun: bool,
     /// Options of its own may end it.
     pub fragile: bool,
     /// It was given a bound on what is not sent.
@@ -89,6 +91,7 @@ where
             due: true,
             state: State::SynSent,
             stood: false,
+            begun: false,
             fragile: false,
             bounded: false,
             most: (0, 0),
@@ -292,6 +295,7 @@ where
                 assert!(rx <= self.most.0, "{rx} octets in a receive buffer");
                 assert!(tx <= self.most.1, "{tx} octets in a send buffer");
                 if let Some(info) = s.info(&Default::default(), now) {
+                    self.begun = true;
                     let unit = 1 << info.rcv_wscale;
                     let most = self.most.0.max(unit);
                     assert!(info.rcv_wnd as usize <= most, "window {}", info.rcv_wnd);

@@ -155,7 +155,8 @@ where
         (
             // Before a listener ran it has what is usual.
             config.receive_buffer_max.max(540_000),
-            config.send_buffer_max.max(262_144),
+            // And the rest of a train.
+            config.send_buffer_max.max(262_144) + 65_535,
         )
     }
 
@@ -335,7 +336,7 @@ where
         // By Fast Open, text is accepted before its sender knows.
         let waits = |other: &End<K>| {
             let opens = other.state == State::SynSent && other.error.is_none();
-            free(other) && opens && self.case.fast_open
+            free(other) && opens && other.begun && self.case.fast_open
         };
         let client = self.ends.iter().rposition(stands);
         // The first of them: what connects from the same port after it finds that taken.

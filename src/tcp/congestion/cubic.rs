@@ -298,9 +298,10 @@ impl<S: SlowStart> Cubic<S> {
     /// What the rule for slow start lets the window grow by; it is not asked where a window that
     /// it never judges is not even filled.
     fn allowed(&mut self, ack: &Ack) -> Option<u32> {
-        let begins = self.round.begins(ack.acked, ack.pipe);
-        let small = ack.app_limited && self.window < S::LEAST.saturating_mul(self.mss());
-        if small && self.curve.get().is_none() {
+        let small = self.window < S::LEAST.saturating_mul(self.mss());
+        // Nor do rounds count: the first one begins when the window is large enough (Linux).
+        let begins = !small && self.round.begins(ack.acked, ack.pipe);
+        if small && ack.app_limited && self.curve.get().is_none() {
             return Some(ack.acked);
         }
         let flow = Flow {

@@ -27,6 +27,7 @@ mod pair;
 mod persist;
 mod pmtu;
 mod profile_buffers;
+mod profile_cubic;
 mod profile_ecn;
 mod profile_handshake;
 mod profile_recovery;

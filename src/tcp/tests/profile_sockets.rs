@@ -100,7 +100,7 @@ fn profile_notsent_lowat() {
         h.tcb.snd_wnd = 16_999;
         assert_eq!(h.tcb.admits(&h.tx), then);
     }
-    // Unlimited, only the buffer bounds what is taken.
+    // Unlimited, only the buffer bounds what is taken (`tests/tcp/sockets.rs`).
     let h = accepted();
     assert_eq!(h.tcb.admits(&h.tx), usize::MAX);
 }
