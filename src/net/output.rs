@@ -397,7 +397,27 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
                 return Ok(());
             }
         }
-        self.send_gather(path.to, head, payload, meta, fill)
+        self.send_otherwise(path.to, head, payload, meta, fill)
+    }
+}
+
+impl<I: Interface, N: Network> Down<'_, I, N> {
+    /// What is too long for its path, or has none prepared: apart, so that `fill` stays where it
+    /// is called most.
+    #[cold]
+    #[inline(never)]
+    fn send_otherwise<F>(
+        &mut self,
+        to: Dest,
+        head: usize,
+        payload: [&[u8]; 2],
+        meta: TxMeta,
+        fill: F,
+    ) -> Result<(), TxError>
+    where
+        F: FnOnce(&IpHeader, &mut [u8]),
+    {
+        self.send_gather(to, head, payload, meta, fill)
     }
 }
 

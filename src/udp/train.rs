@@ -12,7 +12,7 @@ use crate::error::TxError;
 use crate::net::{Dest, Output, Path, Room};
 use crate::socket::mailbox::Label;
 use crate::wire::checksum::copy_and_sum;
-use crate::wire::{Sum, Udp as Header};
+use crate::wire::{Sum, Udp as Header, protocol};
 
 /// The way of datagrams to one destination, found once.
 pub(super) struct Way {
@@ -27,6 +27,11 @@ impl Way {
         Ok(Self { path, room })
     }
 
+    /// The pseudo header (RFC 768), but for the length.
+    fn pseudo(&self) -> Sum {
+        Sum::pseudo(self.room.src, self.path.to().dst, protocol::UDP, 0)
+    }
+
     /// Do so many octets of data go in one piece?
     #[inline]
     fn takes(&self, len: usize) -> bool {
@@ -39,6 +44,8 @@ pub(super) struct Train {
     label: Label,
     way: Way,
     header: Header,
+    /// Sum of addresses, protocol and ports.
+    sum: Sum,
 }
 
 impl Train {
@@ -49,7 +56,13 @@ impl Train {
         B: DerefMut<Target = [u8]>,
     {
         let label = socket.label()?;
-        Some(Self { label, way, header })
+        let sum = way.pseudo().add_u16(header.src).add_u16(header.dst);
+        Some(Self {
+            label,
+            way,
+            header,
+            sum,
+        })
     }
 
     /// Sends what goes the same way, oldest first, at most `most`; returns how many left. Ends
@@ -58,21 +71,43 @@ impl Train {
     where
         B: DerefMut<Target = [u8]>,
     {
-        let Self { label, way, header } = self;
+        let way = &self.way;
         let mut gone = 0;
         while gone < most
-            && socket.send_front(&label, |data| {
-                way.takes(data.len()) && send(out, &way, header, data).is_ok()
+            && socket.send_front(&self.label, |data| {
+                way.takes(data.len())
+                    && if way.room.offload.tx_csum {
+                        send(out, way, self.header, data).is_ok()
+                    } else {
+                        self.send_copied(out, data).is_ok()
+                    }
             })
         {
             gone += 1;
         }
         gone
     }
+
+    /// Sends one datagram that is not too long, copied and summed in one pass.
+    #[inline(always)]
+    fn send_copied(&self, out: &mut impl Output, data: &[u8]) -> Result<(), TxError> {
+        let all = Header::LEN.saturating_add(data.len());
+        let Self { way, header, .. } = self;
+        out.send_on(&way.path, all, [&[], &[]], TxMeta::NONE, |_, datagram| {
+            if let Some((head, room)) = datagram.split_first_chunk_mut()
+                && let Some(sum) = copy_and_sum(room, data)
+            {
+                // What fits an IP packet fits the length field, which counts twice.
+                let len = all as u16;
+                let sum = self.sum.add_u16(len).add_u16(len).add_sum(sum);
+                *head = header.octets(len, sum);
+            }
+        })
+    }
 }
 
 /// Sends one datagram, copied or gathered from where it is.
-#[inline]
+#[inline(never)]
 pub(super) fn send(
     out: &mut impl Output,
     way: &Way,

@@ -180,18 +180,24 @@ pub const fn update_u32(checksum: u16, from: u32, to: u32) -> u16 {
 #[inline]
 pub fn copy_and_sum(dst: &mut [u8], src: &[u8]) -> Option<Sum> {
     let dst = dst.get_mut(..src.len())?;
+    let words = if src.len() < SHORT {
+        short_copy(dst, src)
+    } else {
+        long_copy(dst, src)
+    };
+    Some(Sum::ZERO.append(words, src.len()))
+}
+
+/// Copies, and sums the words in the machine's byte order. `dst` is as long as `src`.
+#[inline(never)]
+fn long_copy(dst: &mut [u8], src: &[u8]) -> u64 {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if src.len() >= checksum_simd::WORTH
-        && let Some(words) = checksum_simd::copy_words(dst, src)
-    {
-        return Some(Sum::ZERO.append(words, src.len()));
-    }
-    if src.len() < SHORT {
-        return Some(Sum::ZERO.append(short_copy(dst, src), src.len()));
+    if let Some(words) = checksum_simd::copy_words(dst, src) {
+        return words;
     }
     dst.copy_from_slice(src);
     // The copy has just brought the octets into the first-level cache.
-    Some(Sum::of(dst))
+    data_sum(dst)
 }
 
 /// Ones' complement reduction to sixteen bits.
@@ -259,42 +265,56 @@ fn short_words(data: &[u8]) -> u64 {
 }
 
 /// As [`short_words`], and copies: `dst` is as long as `src`. For so few octets a call of a
-/// routine that copies would cost as much as the copying.
+/// routine that copies would cost as much as the copying, so nothing here is left to one.
 #[inline(always)]
 fn short_copy(dst: &mut [u8], src: &[u8]) -> u64 {
     let add = |sum: u128, word: &[u8; 8]| sum.wrapping_add(u128::from(u64::from_ne_bytes(*word)));
-    let (blocks, rest) = src.as_chunks::<32>();
-    let (rooms, room) = dst.as_chunks_mut::<32>();
+    let (blocks, mut from) = src.as_chunks::<32>();
+    let (rooms, mut to) = dst.as_chunks_mut::<32>();
     let mut sum = 0;
     for (room, block) in rooms.iter_mut().zip(blocks) {
         *room = *block;
         let (words, _) = block.as_chunks::<8>();
         sum = words.iter().fold(sum, add);
     }
-    let (words, rest) = rest.as_chunks::<8>();
-    let (rooms, room) = room.as_chunks_mut::<8>();
-    for (room, word) in rooms.iter_mut().zip(words) {
-        *room = *word;
-        sum = add(sum, word);
+    if let Some(a) = move_chunk::<16>(&mut to, &mut from) {
+        let (words, _) = a.as_chunks::<8>();
+        sum = words.iter().fold(sum, add);
     }
-    let mut few = 0u64;
-    let (halves, rest) = rest.as_chunks::<4>();
-    let (rooms, room) = room.as_chunks_mut::<4>();
-    for (room, half) in rooms.iter_mut().zip(halves) {
-        *room = *half;
-        few = few.wrapping_add(u64::from(u32::from_ne_bytes(*half)));
+    if let Some(a) = move_chunk::<8>(&mut to, &mut from) {
+        sum = add(sum, &a);
     }
-    let mut last = [0; 4];
-    for ((to, room), from) in last.iter_mut().zip(room).zip(rest) {
-        *to = *from;
-        *room = *from;
-    }
+    let few = move_chunk::<4>(&mut to, &mut from).map_or(0, u32::from_ne_bytes);
+    let last = match (from, to) {
+        (&[a], [x]) => {
+            *x = a;
+            [a, 0, 0, 0]
+        }
+        (&[a, b], [x, y]) => {
+            (*x, *y) = (a, b);
+            [a, b, 0, 0]
+        }
+        (&[a, b, c], [x, y, z]) => {
+            (*x, *y, *z) = (a, b, c);
+            [a, b, c, 0]
+        }
+        _ => [0; 4],
+    };
     // 2^32 and 2^64 are 1 modulo 0xffff.
     u64::from(sum as u32)
         .wrapping_add(u64::from((sum >> 32) as u32))
         .wrapping_add((sum >> 64) as u64)
-        .wrapping_add(few)
+        .wrapping_add(u64::from(few))
         .wrapping_add(u64::from(u32::from_ne_bytes(last)))
+}
+
+/// Copies the first `N` octets, if there are as many, and goes on behind them.
+#[inline(always)]
+fn move_chunk<const N: usize>(to: &mut &mut [u8], from: &mut &[u8]) -> Option<[u8; N]> {
+    let (chunk, rest) = from.split_first_chunk::<N>()?;
+    to.split_off_mut(..N)?.copy_from_slice(chunk);
+    *from = rest;
+    Some(*chunk)
 }
 
 /// One lane for each 32-bit word of a block. Sixty-four bits wide, so that no carry is lost for

@@ -140,6 +140,15 @@ impl Udp {
         self.write(payload_len, h).map(|_| ())
     }
 
+    /// The header of a datagram of `len` octets, header included, whose sum with the pseudo header
+    /// is `sum`.
+    #[inline]
+    pub(crate) const fn octets(&self, len: u16, sum: Sum) -> [u8; 8] {
+        let ([s0, s1], [d0, d1]) = (self.src.to_be_bytes(), self.dst.to_be_bytes());
+        let ([l0, l1], [c0, c1]) = (len.to_be_bytes(), nonzero(sum.finish()).to_be_bytes());
+        [s0, s1, d0, d1, l0, l1, c0, c1]
+    }
+
     #[inline]
     fn write(&self, payload_len: usize, h: &mut [u8; 8]) -> Result<usize, WireError> {
         let len = payload_len
