@@ -36,6 +36,7 @@ impl Lane {
     }
 
     /// Adds a frame and rings if the receiver may be asleep.
+    #[inline]
     pub(crate) fn push(&mut self, frame: Frame) {
         #[cfg(all(feature = "std", target_os = "linux"))]
         if let Some(bell) = self.bell.as_ref().filter(|_| self.queue.is_empty()) {
