@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use netstrata::phy::FaultConfig;
-use netstrata::tcp::{Config, Cookies, Ecn, Limits, MtuProbing};
+use netstrata::tcp::{Config, Cookies, Ecn, Limits, MemoryLimits, MtuProbing};
 
 use super::draw::{Draws, pick, skewed};
 
@@ -43,6 +43,9 @@ pub struct Case {
     pub fast_open: bool,
     /// In the end the path becomes perfect; otherwise it stays as bad as it was.
     pub healed: bool,
+    /// Applications also do what few of them do, and memory may be short. Seeds that were kept
+    /// before there was that go on without.
+    pub rare: bool,
 }
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -145,8 +148,33 @@ fn config(draws: Draws, side: &str) -> Config {
     }
 }
 
-fn limits(draws: Draws, side: &str) -> Limits {
-    let plain = Limits::default();
+/// Little memory for all connections of a host together.
+fn memory(draws: Draws, side: &str) -> MemoryLimits {
+    let plain = MemoryLimits::default();
+    if !draws.chance("tight", 40) {
+        return plain;
+    }
+    let mut seed = draws.of(&format!("memory {side}"));
+    let high = pick(&mut seed, &[1 << 20, 300_000, 100_000, 20_000]);
+    MemoryLimits {
+        low: high / 4,
+        pressure: high / 2,
+        high,
+        listener: pick(&mut seed, &[high, high / 4]),
+        patience: MILLI * pick(&mut seed, &[1000, 10, 30_000]),
+    }
+}
+
+fn limits(draws: Draws, side: &str, bounded: bool) -> Limits {
+    let memory = if bounded {
+        memory(draws, side)
+    } else {
+        MemoryLimits::default()
+    };
+    let plain = Limits {
+        memory,
+        ..Limits::default()
+    };
     if draws.chance("no limits", 50) {
         return plain;
     }
@@ -164,9 +192,10 @@ fn limits(draws: Draws, side: &str) -> Limits {
 }
 
 impl Case {
-    /// The case of a seed.
-    pub fn new(seed: u64) -> Self {
+    /// The case of a seed; with rare things, without, or as it draws.
+    pub fn new(seed: u64, rare: Option<bool>) -> Self {
         let draws = Draws(seed);
+        let rare = rare.unwrap_or_else(|| draws.chance("rare", 60));
         let mut sizes = draws.of("buffers");
         let mut buffer = || {
             pick(
@@ -213,15 +242,20 @@ impl Case {
         let healed = draws.chance("healed", 50);
         let probes = !draws.chance("plain", 20);
         let configs = [config(draws, "east"), config(draws, "west")];
+        let lent = draws.chance("lent", 30);
+        let bounded = rare && !lent;
         Self {
             draws,
-            lent: draws.chance("lent", 30),
+            lent,
             offload: draws.chance("offload", 40),
             mtu,
             queue: draws.pick("queue", &[1024, 1024, 1024, 1, 3, 20]),
             faults,
             configs,
-            limits: [limits(draws, "east"), limits(draws, "west")],
+            limits: [
+                limits(draws, "east", bounded),
+                limits(draws, "west", bounded),
+            ],
             buffers,
             grows: draws.chance("grows", 40),
             budget: most.clamp(1, 250_000),
@@ -233,7 +267,14 @@ impl Case {
             black_hole: probes && draws.chance("black hole", 50),
             fast_open: draws.chance("fast open", 30),
             healed,
+            rare,
         }
+    }
+
+    /// Is memory short?
+    pub fn tight(&self) -> bool {
+        let plain = MemoryLimits::default();
+        self.limits.iter().any(|limits| limits.memory != plain)
     }
 
     /// The worse direction's part of frames lost, damaged ones included, in parts per million.
@@ -245,11 +286,14 @@ impl Case {
     /// May connections fail by themselves on such a path?
     pub fn may_fail(&self, established: bool) -> bool {
         let few = self.configs.iter().any(|c| c.retries < 10);
-        let short = self.faults.iter().any(|f| f.queue < 10 && f.rate > 0);
+        // What is on its way over a long path is in the queue, too.
+        let queues = |f: &FaultConfig| f.rate > 0 || !f.delay.is_zero();
+        let short = self.faults.iter().any(|f| f.queue < 10 && queues(f));
         let slow = self.faults.iter().any(|f| f.rate == 100_000);
         let told = self.configs.iter().any(|c| c.user_timeout_option);
         self.blackouts
             || told
+            || self.tight()
             || self.loss() > 150_000
             || (few || !established) && (self.loss() > 10_000 || short || slow)
     }

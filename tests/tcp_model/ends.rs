@@ -6,7 +6,7 @@ use netstrata::net::Ipv4;
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, ReadBuf, RecvBuf, Rx, SendBuf, Tx, WriteBuf};
 use netstrata::tcp::congestion::Any;
-use netstrata::tcp::{RecvError, SendError, Shutdown, SocketOf, State, Tcp, TcpError};
+use netstrata::tcp::{RecvError, SendError, SendFlags, Shutdown, SocketOf, State, Tcp, TcpError};
 
 use super::device::Watched;
 use super::rings::Kind;
@@ -57,6 +57,8 @@ where
     pub begun: bool,
     /// Options of its own may end it.
     pub fragile: bool,
+    /// It shut its reading down: nobody tells it that the end came.
+    pub deaf: bool,
     /// It was given a bound on what is not sent.
     pub bounded: bool,
     /// Largest buffers it ever had.
@@ -93,6 +95,7 @@ where
             stood: false,
             begun: false,
             fragile: false,
+            deaf: false,
             bounded: false,
             most: (0, 0),
             moved_at: Instant::ZERO,
@@ -133,7 +136,7 @@ where
     fn read_result(&mut self, read: Result<usize, RecvError>) -> bool {
         match read {
             Ok(0) => {
-                self.ended |= self.error.is_none() && !self.aborted;
+                self.ended |= self.error.is_none() && !self.aborted && !self.deaf;
                 false
             }
             Ok(_) => true,
@@ -212,13 +215,24 @@ where
 
     /// Writes up to `most` octets in the way of number `how`; true if more may fit.
     pub fn write(&mut self, s: &mut Sock<K>, most: usize, how: usize) -> bool {
+        self.write_with(s, most, how, SendFlags::default())
+    }
+
+    /// The same with flags, where the way has any.
+    pub fn write_with(
+        &mut self,
+        s: &mut Sock<K>,
+        most: usize,
+        how: usize,
+        flags: SendFlags,
+    ) -> bool {
         let left = usize::try_from(self.budget - self.written).unwrap();
         let most = most.min(left);
         let (way, at) = (self.way(), self.written);
         let room = s.writable();
         let wrote = if how.is_multiple_of(2) || most == 0 {
             let text: Vec<u8> = (at..at + most as u64).map(|n| octet(way, n)).collect();
-            s.send(&text)
+            s.send_with(&text, flags)
         } else {
             s.write_with(most, |to| {
                 for (to, n) in to.iter_mut().zip(at..) {
@@ -286,7 +300,7 @@ where
             return;
         }
         let socket = host.socket(self.h);
-        let (state, unacknowledged) = socket
+        let (state, unacknowledged, readable) = socket
             .look(|s| {
                 if let (0, Some(local)) = (self.ports.0, s.local_addr()) {
                     self.ports.0 = local.port();
@@ -300,7 +314,7 @@ where
                     let most = self.most.0.max(unit);
                     assert!(info.rcv_wnd as usize <= most, "window {}", info.rcv_wnd);
                 }
-                (s.state(), tx)
+                (s.state(), tx, rx)
             })
             .expect("an open socket");
         if state != self.state || unacknowledged < self.unacknowledged {
@@ -325,6 +339,13 @@ where
             "{state} without a shutdown"
         );
         self.stood |= state.is_synchronized();
+        let theirs = [
+            State::CloseWait,
+            State::LastAck,
+            State::Closing,
+            State::TimeWait,
+        ];
+        self.ended |= self.deaf && readable == 0 && theirs.contains(&state);
         self.state = state;
         self.unacknowledged = unacknowledged;
     }

@@ -4,6 +4,8 @@ pub mod case;
 pub mod device;
 pub mod draw;
 pub mod ends;
+pub mod pairing;
+pub mod rare;
 pub mod rings;
 pub mod run;
 pub mod spans;

@@ -62,10 +62,10 @@ where
 ///
 /// # Errors
 /// All there is to say about what went wrong.
-pub fn run(seed: u64, trace: bool) -> Result<Outcome, String> {
+pub fn run(seed: u64, trace: bool, rare: Option<bool>) -> Result<Outcome, String> {
     let watch = Rc::new(RefCell::new(Watch::default()));
     watch.borrow_mut().trace = trace;
-    let case = Case::new(seed);
+    let case = Case::new(seed, rare);
     if trace {
         println!("{case:#?}");
     }

@@ -50,7 +50,9 @@ where
     /// One thing happens.
     pub fn step(&mut self) {
         let flows = self.ends.iter().filter(|e| !e.accepted).count();
+        let rare = self.case.rare && self.rng.below(100) < 15;
         match self.rng.below(100) {
+            _ if rare => self.rare(),
             0..12 if flows < self.case.flows => self.begin(),
             0..12 => {}
             12..14 => self.door(),
@@ -113,7 +115,7 @@ where
     }
 
     /// Works on the socket of a random end.
-    fn with(&mut self, what: &str, f: impl FnOnce(&mut super::ends::End<K>, &mut Sock<K>)) {
+    pub fn with(&mut self, what: &str, f: impl FnOnce(&mut super::ends::End<K>, &mut Sock<K>)) {
         let Some(n) = self.an_end() else { return };
         self.tell(|| format!("end {n} {what}"));
         let Self { pair, ends, .. } = self;

@@ -216,6 +216,12 @@ impl Watch {
         }
     }
 
+    /// Host `side` has had two connections with these ports, its own first, from one SYN.
+    pub fn twice(&mut self, side: usize, (own, peer): (u16, u16)) {
+        let key = if side == 0 { (own, peer) } else { (peer, own) };
+        self.flows.entry(key).or_default().odd = true;
+    }
+
     /// The last frames, a line each.
     pub fn report(&self) -> String {
         let mut text = String::new();

@@ -31,14 +31,14 @@ const PORTS: [u16; 3] = [80, 81, 82];
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A socket that listens.
-struct Door<K: Kind>
+pub struct Door<K: Kind>
 where
     Rx<K>: RecvBuf + ReadBuf,
     Tx<K>: SendBuf + WriteBuf,
 {
-    h: Handle<Sock<K>>,
-    side: usize,
-    port: u16,
+    pub h: Handle<Sock<K>>,
+    pub side: usize,
+    pub port: u16,
 }
 
 /// All of a run.
@@ -51,9 +51,9 @@ where
     pub pair: Pair<Host<K>, Host<K>>,
     pub watch: Rc<RefCell<Watch>>,
     pub rng: Seed,
-    doors: Vec<Door<K>>,
+    pub doors: Vec<Door<K>>,
     /// Sockets offered to listeners and not used yet.
-    spares: Vec<(usize, Handle<Sock<K>>)>,
+    pub spares: Vec<(usize, Handle<Sock<K>>)>,
     pub ends: Vec<End<K>>,
     /// Faults now.
     pub faults: [FaultConfig; 2],
@@ -63,7 +63,7 @@ where
     accepting: bool,
     pub trace: bool,
     /// Ends accepted from now on have nothing to wait for.
-    finishing: bool,
+    pub finishing: bool,
 }
 
 fn host<K: Kind>(case: &Case, side: usize, device: Watched) -> Host<K>
@@ -147,7 +147,7 @@ where
     }
 
     /// Octets that buffers of host `side` may ever hold.
-    fn most(&self, side: usize) -> (usize, usize) {
+    pub fn most(&self, side: usize) -> (usize, usize) {
         if !self.case.grows || K::OFFERS {
             return self.case.buffers[side];
         }
@@ -191,7 +191,7 @@ where
         }
     }
 
-    fn offer(&mut self, side: usize, door: Handle<Sock<K>>) {
+    pub fn offer(&mut self, side: usize, door: Handle<Sock<K>>) {
         if K::OFFERS {
             let socket = self.socket(side).0;
             let host = self.host(side);
@@ -299,71 +299,12 @@ where
             }
         }
         self.check();
+        self.check_memory();
         if more && self.pair.now < end {
             let left = end - self.pair.now;
             return self.pass(left);
         }
         ended
-    }
-
-    fn accepted(&mut self, side: usize, port: u16, h: Handle<Sock<K>>) {
-        let look = |s: &Sock<K>| (s.state(), s.peer_addr(), s.local_addr());
-        let (state, peer, local) = self.host(side).socket(h).look(look).expect("a socket");
-        let from = peer.expect("a peer").port();
-        assert_eq!(local.map(|at| at.port()), Some(port));
-        self.spares.retain(|spare| *spare != (side, h));
-        if from == super::steps::STRANGER {
-            // A forged SYN whose text needs no cookie.
-            self.host(side).close(h).expect("an open socket");
-            return;
-        }
-        let budget = skewed(&mut self.rng, self.case.budget + 1) as u64;
-        let mut end = End::new(h, side, (port, from), budget);
-        end.most = self.most(side);
-        end.state = state;
-        // By Fast Open it may be accepted before the handshake is over.
-        end.stood = state.is_synchronized();
-        end.accepted = true;
-        end.finishing = self.finishing;
-        end.eager = self.finishing || self.rng.below(3) > 0;
-        end.moved_at = self.pair.now;
-        // A late segment of a connection that is over may pass for a cookie that comes back: then
-        // nobody of those who are left is its peer.
-        let free = |other: &End<K>| {
-            other.peer.is_none() && other.side != side && other.ports == (from, port)
-        };
-        let stands = |other: &End<K>| free(other) && other.stood;
-        // By Fast Open, text is accepted before its sender knows.
-        let waits = |other: &End<K>| {
-            let opens = other.state == State::SynSent && other.error.is_none();
-            free(other) && opens && other.begun && self.case.fast_open
-        };
-        let client = self.ends.iter().rposition(stands);
-        // The first of them: what connects from the same port after it finds that taken.
-        let client = client.or_else(|| self.ends.iter().position(waits));
-        // Its first end was aborted and the reset was lost; what it sends first carries the cookie
-        // still, and makes another end for it.
-        let forsaken = |other: &End<K>| {
-            let first = other.peer.and_then(|n| self.ends.get(n));
-            let gone = first.is_some_and(|first| first.aborted && first.got == 0);
-            gone && other.got == 0 && other.side != side && other.ports == (from, port)
-        };
-        let client = client.or_else(|| self.ends.iter().rposition(forsaken));
-        end.peer = client;
-        self.tell(|| format!("host {side} accepts from {from} on {port}"));
-        let index = self.ends.len();
-        if let Some(client) = client {
-            self.ends[client].peer = Some(index);
-        }
-        self.ends.push(end);
-        let door = self
-            .doors
-            .iter()
-            .find(|d| (d.side, d.port) == (side, port))
-            .map(|d| d.h);
-        if let Some(door) = door {
-            self.offer(side, door);
-        }
     }
 
     /// What must be true of both ends of every connection.
@@ -409,7 +350,9 @@ where
         let right = end.aborted
             || match error {
                 // A reset is a broken pipe once the peer's end was read (Linux).
-                TcpError::Reset | TcpError::BrokenPipe => by_peer || fragile || self.baked(end),
+                TcpError::Reset | TcpError::BrokenPipe => {
+                    by_peer || fragile || self.baked(end) || self.case.tight()
+                }
                 // Of two that call each other the first may find nobody yet.
                 TcpError::Refused => {
                     let crossing = peer.is_some_and(|p| !p.accepted && !end.accepted);
@@ -418,6 +361,7 @@ where
                 TcpError::TimedOut => fragile || by_peer || self.case.may_fail(stood),
                 TcpError::HostUnreachable | TcpError::NetUnreachable => self.noisy,
                 TcpError::AddrInUse => end.ports.0 != 0,
+                TcpError::NoMemory => self.case.tight(),
                 _ => false,
             };
         assert!(
@@ -430,7 +374,7 @@ where
     }
 
     /// May the handshake have been kept in a cookie, which text that overtakes it spoils?
-    fn baked(&self, end: &End<K>) -> bool {
+    pub fn baked(&self, end: &End<K>) -> bool {
         let side = if end.accepted { end.side } else { 1 - end.side };
         let stats = if side == 0 {
             self.pair.a.stats()

@@ -1,0 +1,83 @@
+//! Which end of a connection belongs to which: connections that listeners made, and who called.
+
+use netstrata::socket::{Handle, ReadBuf, RecvBuf, Rx, SendBuf, Tx, WriteBuf};
+use netstrata::tcp::State;
+
+use super::draw::skewed;
+use super::ends::{End, Sock};
+use super::rings::Kind;
+use super::world::World;
+
+impl<K: Kind> World<K>
+where
+    Rx<K>: RecvBuf + ReadBuf,
+    Tx<K>: SendBuf + WriteBuf,
+{
+    /// A listener of host `side` made a connection.
+    pub fn accepted(&mut self, side: usize, port: u16, h: Handle<Sock<K>>) {
+        let look = |s: &Sock<K>| (s.state(), s.peer_addr(), s.local_addr());
+        let (state, peer, local) = self.host(side).socket(h).look(look).expect("a socket");
+        let from = peer.expect("a peer").port();
+        assert_eq!(local.map(|at| at.port()), Some(port));
+        self.spares.retain(|spare| *spare != (side, h));
+        if from == super::steps::STRANGER {
+            // A forged SYN whose text needs no cookie.
+            self.host(side).close(h).expect("an open socket");
+            return;
+        }
+        let budget = skewed(&mut self.rng, self.case.budget + 1) as u64;
+        let mut end = End::new(h, side, (port, from), budget);
+        end.most = self.most(side);
+        end.state = state;
+        // By Fast Open it may be accepted before the handshake is over.
+        end.stood = state.is_synchronized();
+        end.accepted = true;
+        end.finishing = self.finishing;
+        end.eager = self.finishing || self.rng.below(3) > 0;
+        end.moved_at = self.pair.now;
+        // A late segment of a connection that is over may pass for a cookie that comes back: then
+        // nobody of those who are left is its peer.
+        let free = |other: &End<K>| {
+            other.peer.is_none() && other.side != side && other.ports == (from, port)
+        };
+        let stands = |other: &End<K>| free(other) && other.stood;
+        // By Fast Open, text is accepted before its sender knows.
+        let waits = |other: &End<K>| {
+            let opens = other.state == State::SynSent && other.error.is_none();
+            free(other) && opens && other.begun && self.case.fast_open
+        };
+        let client = self.ends.iter().rposition(stands);
+        // The first of them: what connects from the same port after it finds that taken.
+        let client = client.or_else(|| self.ends.iter().position(waits));
+        // Its first end was aborted and the reset was lost; what it sends first carries the cookie
+        // still, and makes another end for it.
+        let forsaken = |other: &End<K>| {
+            let first = other.peer.and_then(|n| self.ends.get(n));
+            let given_up = |first: &End<K>| first.aborted || first.fragile;
+            let gone = first.is_some_and(|first| given_up(first) && first.got == 0);
+            gone && other.got == 0 && other.side != side && other.ports == (from, port)
+        };
+        let client = client.or_else(|| self.ends.iter().rposition(forsaken));
+        end.peer = client;
+        let before =
+            |other: &&End<K>| other.accepted && other.side == side && other.ports == (port, from);
+        if self.baked(&end) && self.ends.iter().any(|other| before(&other)) {
+            // What came late brought the cookie back: two connections have the same numbers.
+            self.watch.borrow_mut().twice(side, (port, from));
+        }
+        self.tell(|| format!("host {side} accepts from {from} on {port}"));
+        let index = self.ends.len();
+        if let Some(client) = client {
+            self.ends[client].peer = Some(index);
+        }
+        self.ends.push(end);
+        let door = self
+            .doors
+            .iter()
+            .find(|d| (d.side, d.port) == (side, port))
+            .map(|d| d.h);
+        if let Some(door) = door {
+            self.offer(side, door);
+        }
+    }
+}
