@@ -21,6 +21,16 @@ pub struct Cx {
     pub(crate) turn: usize,
 }
 
+/// The sooner of two deadlines, where there is any.
+#[inline]
+pub(crate) fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, None) => a,
+        (None, b) => b,
+    }
+}
+
 impl Cx {
     /// A context at time zero.
     pub fn new(secret: Secret) -> Self {

@@ -76,18 +76,31 @@ impl Secret {
     /// Initial sequence number of a connection: a clock of 4 µs ticks plus a keyed hash of the
     /// 4-tuple (RFC 6528 §3).
     pub fn isn(&self, now: Instant, local: SocketAddr, remote: SocketAddr) -> u32 {
-        let mut h = self.hasher(Purpose::Isn);
-        write_addr(&mut h, local);
-        write_addr(&mut h, remote);
-        ((now.micros() / 4) as u32).wrapping_add(h.finish() as u32)
+        let hash = self.of_flow(Purpose::Isn, local, remote);
+        ((now.micros() / 4) as u32).wrapping_add(hash as u32)
     }
 
     /// Per-connection offset of the TCP timestamp clock (RFC 7323 §5.4).
     pub fn timestamp_offset(&self, local: SocketAddr, remote: SocketAddr) -> u32 {
-        let mut h = self.hasher(Purpose::Timestamp);
-        write_addr(&mut h, local);
-        write_addr(&mut h, remote);
-        h.finish() as u32
+        self.of_flow(Purpose::Timestamp, local, remote) as u32
+    }
+
+    /// The hash of a 4-tuple for `purpose`.
+    fn of_flow(&self, purpose: Purpose, local: SocketAddr, remote: SocketAddr) -> u64 {
+        let mut h = SipHasher24::new_with_keys(self.0[0], self.0[1]);
+        if let (SocketAddr::V4(local), SocketAddr::V4(remote)) = (local, remote) {
+            // The octets that the hasher is fed below, in one piece.
+            let [a, b, c, d] = local.ip().to_bits().to_ne_bytes();
+            let [e, f] = local.port().to_ne_bytes();
+            let [g, i, j, k] = remote.ip().to_bits().to_ne_bytes();
+            let [l, m] = remote.port().to_ne_bytes();
+            h.write(&[purpose as u8, a, b, c, d, e, f, g, i, j, k, l, m]);
+        } else {
+            h.write_u8(purpose as u8);
+            write_addr(&mut h, local);
+            write_addr(&mut h, remote);
+        }
+        h.finish()
     }
 
     /// A value for `range` that looks random and depends on `what` only.

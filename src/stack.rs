@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use phy::Instant;
 use rand_core::CryptoRng;
 
-use crate::context::Cx;
+use crate::context::{Cx, sooner};
 use crate::error::{Drop, OpenError, Stale};
 use crate::iface::{Interface, Link, Packet, PacketSink, PacketTx};
 use crate::net::alike::Alike;
@@ -254,13 +254,9 @@ impl<I: Interface, N: Network, T: Transports<S>, S> Stack<I, N, T, S> {
         if received >= Self::BATCH || sent >= Self::BATCH {
             return Next::Now;
         }
-        let until = [
-            transports.deadline(tables),
-            iface.deadline(),
-            net.deadline(),
-        ];
+        let below = sooner(iface.deadline(), net.deadline());
         Next::Wait {
-            until: until.into_iter().flatten().min(),
+            until: sooner(transports.deadline(tables), below),
             room: transports.ready(tables),
         }
     }

@@ -11,6 +11,7 @@ use crate::iface::{Offload, PacketTx};
 use crate::net::Ingress;
 use crate::net::fragment::{Fragment, body_len, emit, header_len};
 use crate::net::ident::Idents;
+use crate::net::output::Path;
 use crate::stats::Stats;
 use crate::wire::IpHeader;
 
@@ -22,6 +23,8 @@ pub(crate) struct Origin {
     octets: u64,
     /// Datagrams given up half sent.
     lost: u64,
+    /// The path found last: connections to one host differ in their ports only.
+    pub path: Option<Path>,
 }
 
 impl Origin {
@@ -31,6 +34,7 @@ impl Origin {
             packets: 0,
             octets: 0,
             lost: 0,
+            path: None,
         }
     }
     /// Counts a packet with `body` octets behind its header.

@@ -5,6 +5,7 @@
 //! nothing is forwarded. Addresses and routes may change at any time; what is under way is
 //! judged by what holds when it comes.
 
+use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
 use phy::Instant;
 
@@ -49,6 +50,8 @@ pub struct Ipv4<const A: usize = 8, const R: usize = 24> {
     loopback: Option<Link>,
     /// The last packet judged good that was for us alone: most are like the one before.
     judged: Option<Judged>,
+    /// The way found last: most packets go where the one before went.
+    last: Cell<Option<Way>>,
     #[cfg(feature = "alloc")]
     reassembly: Reassembly,
 }
@@ -61,6 +64,9 @@ struct Judged {
     dst: u32,
     link: Link,
 }
+
+/// Destination and source asked for, and the way from one to the other. Forgotten with [`Judged`].
+type Way = (IpAddr, Option<IpAddr>, Hop);
 
 impl Default for Ipv4 {
     fn default() -> Self {
@@ -78,6 +84,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
             paths: PathMtus::new(),
             loopback: None,
             judged: None,
+            last: Cell::new(None),
             #[cfg(feature = "alloc")]
             reassembly: Reassembly::new(),
         }
@@ -128,7 +135,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     #[must_use]
     pub fn loopback(mut self, link: Link) -> Self {
         self.loopback = Some(link);
-        self.judged = None;
+        self.forget();
         self
     }
 
@@ -153,7 +160,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     /// [`ConfigError::BadPrefix`] above 32, [`ConfigError::BadAddress`] for what cannot be a
     /// host, [`ConfigError::Exists`], [`ConfigError::Full`].
     pub fn add_address(&mut self, link: Link, ip: Ipv4Addr, prefix: u8) -> Result<(), ConfigError> {
-        self.judged = None;
+        self.forget();
         self.table.add(link, ip, prefix)?;
         let added = self
             .table
@@ -170,7 +177,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
 
     /// Removes an address and its network; false if it was not there.
     pub fn remove_address(&mut self, link: Link, ip: Ipv4Addr) -> bool {
-        self.judged = None;
+        self.forget();
         let Some(gone) = self.table.remove(link, ip) else {
             return false;
         };
@@ -191,7 +198,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
         via: impl Into<Option<Ipv4Addr>>,
         link: Link,
     ) -> Result<(), ConfigError> {
-        self.judged = None;
+        self.forget();
         self.routes.add(to, via.into(), link)?;
         self.routes.settle(&self.table);
         Ok(())
@@ -199,7 +206,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
 
     /// Removes a route that was added; false if it was not there.
     pub fn remove_route(&mut self, to: Cidr, via: impl Into<Option<Ipv4Addr>>, link: Link) -> bool {
-        self.judged = None;
+        self.forget();
         self.routes.remove(to, via.into(), link)
     }
 
@@ -228,6 +235,12 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     /// All routes, those to our own networks included, longest prefix first.
     pub fn routes(&self) -> impl Iterator<Item = Route> + '_ {
         self.routes.iter()
+    }
+
+    /// Addresses or routes change: what was found by them holds no more.
+    fn forget(&mut self) {
+        self.judged = None;
+        self.last.set(None);
     }
 
     /// May `src` have sent a packet that came by `link` (RFC 1122 §3.2.1.3, RFC 6890)?
@@ -310,6 +323,25 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
             }
             Class::Zero | Class::Loopback | Class::Reserved => None,
         }
+    }
+
+    /// The way to `dst`, whatever was found before.
+    fn find(&self, dst: IpAddr, src: Option<IpAddr>) -> Option<Hop> {
+        let bits = |ip| match ip {
+            IpAddr::V4(ip) => Some(Ipv4Addr::to_bits(ip)),
+            IpAddr::V6(_) => None,
+        };
+        let src = match src {
+            Some(src) => Some(bits(src)?),
+            None => None,
+        };
+        let (link, to, from, cast) = self.way(bits(dst)?, src)?;
+        Some(Hop {
+            link,
+            to: Ipv4Addr::from_bits(to).into(),
+            from: Ipv4Addr::from_bits(from).into(),
+            cast,
+        })
     }
 
     /// Checks a header that was read: `Ok(true)` if the packet is for us alone.
@@ -438,21 +470,14 @@ impl<const A: usize, const R: usize> Network for Ipv4<A, R> {
     }
 
     fn route(&self, dst: IpAddr, src: Option<IpAddr>) -> Option<Hop> {
-        let bits = |ip| match ip {
-            IpAddr::V4(ip) => Some(Ipv4Addr::to_bits(ip)),
-            IpAddr::V6(_) => None,
-        };
-        let src = match src {
-            Some(src) => Some(bits(src)?),
-            None => None,
-        };
-        let (link, to, from, cast) = self.way(bits(dst)?, src)?;
-        Some(Hop {
-            link,
-            to: Ipv4Addr::from_bits(to).into(),
-            from: Ipv4Addr::from_bits(from).into(),
-            cast,
-        })
+        if let Some((to, from, hop)) = self.last.get()
+            && (to, from) == (dst, src)
+        {
+            return Some(hop);
+        }
+        let hop = self.find(dst, src)?;
+        self.last.set(Some((dst, src, hop)));
+        Some(hop)
     }
 
     fn path_mtu(&self, dst: IpAddr, now: Instant) -> Option<usize> {

@@ -1,6 +1,5 @@
 //! The way down: what transports see of the layers below them.
 
-use core::cell::Cell;
 use core::net::IpAddr;
 use phy::{Abort, Instant, TxMeta};
 
@@ -177,14 +176,7 @@ pub(crate) struct Down<'a, I, N> {
     net: &'a mut N,
     origin: &'a mut Origin,
     now: Instant,
-    /// The way found last: routes do not change while we send, and packets go in trains.
-    last: Cell<Option<Way>>,
-    /// The path found last: connections to one host differ in their ports only.
-    path: Option<Path>,
 }
-
-/// Destination, source asked for, and the way from one to the other.
-type Way = (IpAddr, Option<IpAddr>, Hop);
 
 impl<'a, I: Interface, N: Network> Down<'a, I, N> {
     pub fn new(iface: &'a mut I, net: &'a mut N, origin: &'a mut Origin, now: Instant) -> Self {
@@ -193,20 +185,11 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
             net,
             origin,
             now,
-            last: Cell::new(None),
-            path: None,
         }
     }
 
     fn route(&self, dst: IpAddr, src: Option<IpAddr>) -> Result<Hop, TxError> {
-        match self.last.get() {
-            Some((to, from, hop)) if (to, from) == (dst, src) => Ok(hop),
-            _ => {
-                let hop = self.net.route(dst, src).ok_or(TxError::NoRoute)?;
-                self.last.set(Some((dst, src, hop)));
-                Ok(hop)
-            }
-        }
+        self.net.route(dst, src).ok_or(TxError::NoRoute)
     }
 
     /// Largest packet to `dst` by way of `hop`, in octets.
@@ -342,14 +325,17 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     }
 
     fn path(&mut self, to: Dest) -> Result<Path, TxError> {
-        if let Some(path) = &self.path
+        let hop = self.route(to.dst, to.src)?;
+        let mtu = self.mtu(&hop, to.dst);
+        if let Some(path) = &self.origin.path
             && path.to == to
+            && path
+                .way
+                .is_some_and(|found| found.hop == hop && found.mtu == mtu)
         {
             return Ok(*path);
         }
-        let hop = self.route(to.dst, to.src)?;
         let ip = header(&hop, &to);
-        let mtu = self.mtu(&hop, to.dst);
         let idents = &mut self.origin.idents;
         let way = Ipv4::from_header(&ip).map(|header| Found {
             hop,
@@ -362,7 +348,7 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
             ident: (!to.dont_fragment).then(|| idents.hash(ip.src, ip.dst, ip.proto)),
         });
         let path = Path { to, way };
-        self.path = Some(path);
+        self.origin.path = Some(path);
         Ok(path)
     }
 

@@ -17,8 +17,9 @@ use alloc::vec::Vec;
 
 use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
 
-/// Octets of the first allocation: one segment of an Ethernet.
-const FIRST: usize = 2048;
+/// Octets of the first allocation, but for a first segment that is larger: few connections are for
+/// a line or two, and allocators are quick with pieces of such a size.
+const FIRST: usize = 512;
 /// Octets that writing in place makes room for at once, and those past a gap without more: an
 /// initial window of ten segments (RFC 6928 §2).
 const PIECE: usize = 16_384;

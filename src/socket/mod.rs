@@ -51,6 +51,17 @@ pub trait Socket {
     /// table must be told by [`SocketSet::rekey`].
     fn key(&self) -> Option<Self::Key>;
 
+    /// Is it found under `key` now?
+    fn is_known_by(&self, key: &Self::Key) -> bool {
+        self.key().as_ref() == Some(key)
+    }
+
+    /// Has its protocol something to do for it, now that its application used it? Without
+    /// it a use costs no turn.
+    fn wants_turn(&self) -> bool {
+        true
+    }
+
     /// The application gave it up. True if it can go at once; false if its protocol still has
     /// work with it (TCP's FIN) and will remove it itself.
     fn release(&mut self) -> bool {
@@ -225,11 +236,14 @@ pub struct Bound<'s, K: Socket, T: SocketSet<K>> {
 }
 
 impl<K: Socket, T: SocketSet<K>> Bound<'_, K, T> {
-    /// Runs `f` on the socket and puts it on the ready list: the next `poll` sends what `f`
-    /// left to send.
+    /// Runs `f` on the socket, and puts it on the ready list if that left anything to do: the
+    /// next `poll` sends what `f` left to send.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut K) -> R) -> Result<R, Stale> {
-        let result = self.set.get_mut(self.handle).map(f).ok_or(Stale)?;
-        self.set.wake(self.handle);
+        let socket = self.set.get_mut(self.handle).ok_or(Stale)?;
+        let result = f(socket);
+        if socket.wants_turn() {
+            self.set.wake(self.handle);
+        }
         Ok(result)
     }
     /// Looks at the socket; causes nothing to be sent.

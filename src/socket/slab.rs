@@ -236,7 +236,7 @@ impl<K: Socket> SlabSet<K> {
     /// The socket in `slot`, if it is found under `key`.
     fn known_by(&self, key: &K::Key, slot: u32) -> Option<Handle<K>> {
         let s = self.slots.get(slot)?;
-        let known = s.indexed && s.socket.as_ref()?.key().as_ref() == Some(key);
+        let known = s.indexed && s.socket.as_ref()?.is_known_by(key);
         known.then(|| Handle::new(slot, s.generation))
     }
 

@@ -178,7 +178,7 @@ impl<C: Congestion> Tcp<C> {
     where
         S: Stores<SocketOf<S, C>>,
     {
-        let same = |h: &Handle<S, C>| set.get(*h).is_some_and(|s| s.key().as_ref() == Some(flow));
+        let same = |h: &Handle<S, C>| set.get(*h).is_some_and(|s| s.is_known_by(flow));
         if let Some(h) = self.recent.handle().filter(same) {
             return Some(h);
         }

@@ -239,7 +239,16 @@ impl SynTable {
         Some(self.clock + Duration::from_micros(left.max(0) as u64))
     }
 
+    #[inline]
     fn next(&self) -> Option<(Id, u32)> {
+        if self.table.len() == 0 {
+            return None;
+        }
+        self.next_of_all()
+    }
+
+    #[inline(never)]
+    fn next_of_all(&self) -> Option<(Id, u32)> {
         let clock = ticks(self.clock);
         (0..LISTS)
             .filter_map(|list| {

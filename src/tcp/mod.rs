@@ -116,10 +116,11 @@ pub use socket::{Shutdown, SocketOf, TcpSocket, UseError};
 pub use stream::{RecvError, SendError};
 pub use tcb::{Handshake, Peer, State, Tcb};
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 use phy::Instant;
 
-use crate::context::Cx;
+use crate::context::{Cx, sooner};
 use crate::iface::PacketTx;
 use crate::net::{Answer, IcmpError, Ingress, Output};
 use crate::socket::{SocketSet, Stores};
@@ -165,6 +166,8 @@ pub struct Tcp<C = Cubic> {
     account: memory::Account,
     /// The connection of the last segment: most segments come in runs.
     recent: Link,
+    /// The listener, on an address of ours, of the last segment for one.
+    listener: Cell<Link>,
     control: PhantomData<fn() -> C>,
 }
 
@@ -191,6 +194,7 @@ impl<C> Default for Tcp<C> {
             keys: Keys::default(),
             account: memory::Account::default(),
             recent: Link::NONE,
+            listener: Cell::new(Link::NONE),
             control: PhantomData,
         }
     }
@@ -306,9 +310,8 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
     }
 
     fn deadline(&self, set: &Self::Set) -> Option<Instant> {
-        let tables = [self.syns.deadline(), self.waits.deadline()];
-        let nearest = tables.into_iter().flatten().min();
-        nearest.into_iter().chain(set.next_deadline()).min()
+        let tables = sooner(self.syns.deadline(), self.waits.deadline());
+        sooner(tables, set.next_deadline())
     }
 }
 

@@ -9,7 +9,7 @@
 use phy::Instant;
 
 use super::accecn::first_option;
-use super::accept::{self, Listener};
+use super::accept::{self, Link, Listener};
 use super::congestion::Congestion;
 use super::demux::{Ends, refuse, reply};
 use super::ecn::Agreed;
@@ -29,7 +29,7 @@ use crate::context::Cx;
 use crate::error::Drop;
 use crate::iface::PacketTx;
 use crate::net::Answer;
-use crate::socket::{SocketSet, Stores};
+use crate::socket::{Socket, SocketSet, Stores};
 use crate::transport::Endpoint;
 use crate::wire::{Tcp as Header, TcpFlags, TcpOptions};
 
@@ -103,8 +103,17 @@ impl<C: Congestion> Tcp<C> {
     where
         S: Stores<SocketOf<S, C>>,
     {
-        set.lookup(&Endpoint::bound(Some(local.ip()), local.port()))
-            .or_else(|| set.lookup(&Endpoint::bound(None, local.port())))
+        let own = Endpoint::bound(Some(local.ip()), local.port());
+        // Whatever is bound to just this is what a search would find.
+        let last = self.listener.get().handle();
+        if let Some(h) = last.filter(|h| set.get(*h).is_some_and(|s| s.is_known_by(&own))) {
+            return Some(h);
+        }
+        if let Some(h) = set.lookup(&own) {
+            self.listener.set(Link::to(h));
+            return Some(h);
+        }
+        set.lookup(&Endpoint::bound(None, local.port()))
     }
 
     /// A segment of no existing connection.
@@ -157,7 +166,7 @@ impl<C: Congestion> Tcp<C> {
         } else if flags.ack() {
             self.returning::<S, T>(set, cx, answer, ends, segment, h);
         } else if flags.syn() && !flags.fin() && ends.local != ends.peer {
-            self.syn::<S, T>(set, cx, answer, ends, segment, (h, beyond));
+            self.syn::<S, T>(set, cx, answer, ends, segment, (h, hash, beyond));
         } else {
             cx.drop(Drop::BadSegment);
         }
@@ -172,7 +181,7 @@ impl<C: Congestion> Tcp<C> {
         answer: Answer<'_, T>,
         ends: Ends,
         segment: &Segment<'_>,
-        (h, beyond): (Handle<S, C>, Option<SeqNum>),
+        (h, hash, beyond): (Handle<S, C>, u64, Option<SeqNum>),
     ) where
         S: Stores<SocketOf<S, C>>,
         T: PacketTx,
@@ -252,7 +261,6 @@ impl<C: Congestion> Tcp<C> {
             let flow = (ends.local, ends.peer);
             let mut embryo = Embryo::new(flow, parent_of(h), numbers, &offer);
             embryo.ecn = ecn;
-            let hash = self.key.hash(&ends.flow());
             if !self.syns.insert(hash, cx.now, timeout, embryo) {
                 return cx.drop(Drop::Backlog);
             }

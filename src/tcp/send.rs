@@ -64,6 +64,13 @@ impl<C: Congestion> Tcb<C> {
         if self.ecn.shakes() {
             return Some(self.ack_plan(now, rx));
         }
+        if !self.has_work(tx) && !self.flight.waiting {
+            // As ends every turn, and all of it where only an acknowledgment is due.
+            if sends && !self.fin_sent {
+                self.drained(now);
+            }
+            return (self.ack.owed == Owed::Now).then(|| self.ack_plan(now, rx));
+        }
         if sends && self.keeps_pace(cfg, now, &mut room, tx) {
             if let Some(plan) = self.next_lost(now, rx, tx, room) {
                 return Some(plan);
@@ -230,17 +237,7 @@ impl<C: Congestion> Tcb<C> {
         let queued = tx.queued().saturating_sub(sent as usize);
         let unsent = u32::try_from(queued).unwrap_or(u32::MAX);
         if unsent == 0 {
-            self.push_due = false;
-            self.starved();
-            if sent > 0 {
-                let starves = self.watch.no_space && !self.cwnd_limited;
-                let what = if starves {
-                    Chrono::Buffer
-                } else {
-                    Chrono::Busy
-                };
-                self.spend(now, what);
-            }
+            self.drained(now);
             if !self.fin_queued {
                 return None;
             }
@@ -282,6 +279,21 @@ impl<C: Congestion> Tcb<C> {
         }
         let plan = self.text_plan(rx, self.snd_nxt, len, flags, mss, options)?;
         Some(Plan { ecn, ..plan })
+    }
+
+    /// All text was sent.
+    fn drained(&mut self, now: Instant) {
+        self.push_due = false;
+        self.starved();
+        if self.in_flight() > 0 {
+            let starves = self.watch.no_space && !self.cwnd_limited;
+            let what = if starves {
+                Chrono::Buffer
+            } else {
+                Chrono::Busy
+            };
+            self.spend(now, what);
+        }
     }
 
     /// May a train end in a segment that is not full? RFC 9293 §3.8.6.2.1 with Nagle's condition

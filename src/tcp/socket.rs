@@ -141,6 +141,15 @@ impl Wants {
     /// The receive buffer is still larger than the application wants it, for what was offered.
     pub const SHRINK: u16 = 8192;
 
+    /// What the application asked of a connection, to be done in its next turn.
+    pub const ASKED: u16 = Self::SHUTDOWN
+        | Self::RELEASE
+        | Self::ABORT
+        | Self::READ
+        | Self::OPTIONS
+        | Self::REKEY
+        | Self::SHRINK;
+
     pub fn set(&mut self, flags: u16) {
         self.0 |= flags;
     }
@@ -457,6 +466,23 @@ impl<R: RecvBuf, T: SendBuf, C: Congestion> Socket for TcpSocket<R, T, C> {
             Role::Closed(_) | Role::Opening(_) => None,
             Role::Listen(_) => Some(self.at),
             Role::Connection(_) => (!self.has_ended()).then_some(self.at),
+        }
+    }
+
+    fn is_known_by(&self, key: &Endpoint) -> bool {
+        self.at.port == key.port
+            && self.at == *key
+            && match &self.role {
+                Role::Closed(_) | Role::Opening(_) => false,
+                Role::Listen(_) => true,
+                Role::Connection(tcb) => !matches!(tcb.state, State::Closed | State::TimeWait),
+            }
+    }
+
+    fn wants_turn(&self) -> bool {
+        match &self.role {
+            Role::Connection(tcb) => self.wants.any(Wants::ASKED) || tcb.wants_to_send(&self.tx),
+            Role::Closed(_) | Role::Opening(_) | Role::Listen(_) => true,
         }
     }
 

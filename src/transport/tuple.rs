@@ -1,6 +1,6 @@
 //! Tuples of one to six protocols, and finding the table of a socket kind in them.
 
-use crate::context::Cx;
+use crate::context::{Cx, sooner};
 use crate::error::Drop;
 use crate::iface::PacketTx;
 use crate::net::unreach::send_error;
@@ -133,7 +133,9 @@ macro_rules! tuples {
                 false $(|| self.$n.ready(&t.$n))+
             }
             fn deadline(&self, t: &Self::Tables) -> Option<Instant> {
-                [$(self.$n.deadline(&t.$n)),+].into_iter().flatten().min()
+                let mut soonest = None;
+                $(soonest = sooner(soonest, self.$n.deadline(&t.$n));)+
+                soonest
             }
         }
     )+};

@@ -47,8 +47,10 @@ fn count(kind: Option<String>, n: Option<String>) {
         Some("segments") => pair.bulk(n * 1448, work::Access::Copy),
         Some("datagrams") => pair.datagrams(n, 64),
         Some("connections") => pair.churn(n / 1000, 1000),
+        Some("polls") => pair.idle_polls(n),
+        Some("connection") => pair.churn(n, 1),
         _ => {
-            eprintln!("count segments|datagrams|connections THOUSANDS");
+            eprintln!("count segments|datagrams|connections|connection|polls THOUSANDS");
             std::process::exit(2);
         }
     };

@@ -171,15 +171,14 @@ impl Pair {
         start.elapsed().as_secs_f64()
     }
 
-    /// Seconds of an average poll of the server while nothing happens.
-    pub fn idle_poll(&mut self) -> f64 {
-        const POLLS: u32 = 100_000;
+    /// Seconds of `polls` polls of the server while nothing happens.
+    pub fn idle_polls(&mut self, polls: usize) -> f64 {
         let now = self.now();
         let start = Clock::now();
-        for _ in 0..POLLS {
+        for _ in 0..polls {
             std::hint::black_box(self.server.poll(now));
         }
-        start.elapsed().as_secs_f64() / f64::from(POLLS)
+        start.elapsed().as_secs_f64()
     }
 
     /// Opens, uses (an octet each way) and closes `rounds` times `at_once` connections; seconds.
