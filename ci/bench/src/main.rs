@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -- [ROUNDS] [ROW ...]` prints a table; ci/bench writes BENCHMARKS.md.
 
+mod cores;
 mod fake;
 mod kernel;
 mod limits;

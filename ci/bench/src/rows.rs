@@ -2,7 +2,7 @@
 
 use crate::stats::Samples;
 use crate::work::{Access, BUFFER};
-use crate::{fake, limits, ours, ours_tap, smol, smol_tap};
+use crate::{cores, fake, limits, ours, ours_tap, smol, smol_tap};
 use std::io;
 
 /// A contestant's turn at a row: makes one figure.
@@ -237,7 +237,7 @@ fn round_trips(id: &'static str, what: &'static str, share: f64) -> Row {
 }
 
 /// All rows, by name; making one takes the memory it needs.
-pub const ALL: [(&str, fn() -> Row); 18] = [
+pub const ALL: [(&str, fn() -> Row); 21] = [
     ("P1", || {
         let what = "bulk TCP in memory, MTU 1500, the application copies";
         let bar = "at least 1.7 x smoltcp, 0.5 x the limit";
@@ -288,6 +288,52 @@ pub const ALL: [(&str, fn() -> Row); 18] = [
     ("P7 1472", || {
         datagrams("P7 1472", "datagrams of 1,472 octets", 1472)
     }),
+    ("cores bulk", || {
+        let what = "bulk TCP in memory, MTU 1500, on two cables by two threads";
+        let amount = cores::IN_MEMORY as f64 * 8.0 / GIGA;
+        let run = |stacks| Ok(cores::bulk(stacks));
+        two_stacks("cores bulk", what, "Gbit/s", amount, run)
+    }),
+    ("cores connections", || {
+        let what = "connections 1,000 at once, on two cables by two threads";
+        let amount = cores::CHURN as f64 / 1000.0;
+        let run = |stacks| Ok(cores::churn(stacks));
+        two_stacks("cores connections", what, "thousand/s", amount, run)
+    }),
+    ("cores tap", || {
+        let what = "8 connections of the kernel over a tap of two queues with offload";
+        let amount = cores::FROM_KERNEL as f64 * 8.0 / GIGA;
+        let run = cores::from_kernel;
+        two_stacks("cores tap", what, "Gbit/s", amount, run)
+    }),
 ];
+
+/// Work shared out over two stacks on two threads, beside one that does all of it.
+fn two_stacks(
+    id: &'static str,
+    what: &'static str,
+    unit: &'static str,
+    amount: f64,
+    run: fn(usize) -> io::Result<f64>,
+) -> Row {
+    let at = move |stacks: usize| match run(stacks) {
+        Ok(seconds) => amount / seconds,
+        Err(error) => {
+            eprintln!("{id}: {error}");
+            f64::NAN
+        }
+    };
+    Row {
+        id,
+        what,
+        unit,
+        more: true,
+        bar: "none: two stacks beside one",
+        turns: vec![
+            ("netstrata", turn(move || at(2))),
+            ("one stack", turn(move || at(1))),
+        ],
+    }
+}
 
 const TWICE: &str = "at least 2.0 x smoltcp";
