@@ -7,7 +7,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::{Instant, LinkState};
+use crate::{Instant, IoStats, LinkState};
 
 /// How often an interface that is down is looked at.
 const LOOK_DOWN: Duration = Duration::from_millis(100);
@@ -18,7 +18,8 @@ const LOOK_UP: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Health {
     error: Option<Errno>,
-    lost: u64,
+    /// All but `lost` counted where it happens.
+    pub(crate) io: IoStats,
     pub(crate) link: LinkState,
     /// The last frame found no room in the kernel.
     pub(crate) full: bool,
@@ -29,7 +30,7 @@ impl Health {
     pub(crate) const fn new(up: bool) -> Self {
         Self {
             error: None,
-            lost: 0,
+            io: IoStats::NONE,
             link: if up { LinkState::Up } else { LinkState::Down },
             full: false,
             look_at: Instant::ZERO,
@@ -48,7 +49,25 @@ impl Health {
 
     /// Frames were lost for a reason that is no error number.
     pub(crate) const fn lose(&mut self, frames: u64) {
-        self.lost = self.lost.saturating_add(frames);
+        self.io.lost = self.io.lost.saturating_add(frames);
+    }
+
+    /// The kernel had no room for frames that were for us.
+    pub(crate) const fn overrun(&mut self, frames: u64) {
+        self.io.overruns = self.io.overruns.saturating_add(frames);
+        self.lose(frames);
+    }
+
+    /// A call that was to receive brought so many frames.
+    pub(crate) const fn read(&mut self, frames: usize) {
+        self.io.reads = self.io.reads.wrapping_add(1);
+        self.io.frames_in = self.io.frames_in.wrapping_add(frames as u64);
+    }
+
+    /// A call that was to send took so many frames.
+    pub(crate) const fn wrote(&mut self, frames: usize) {
+        self.io.writes = self.io.writes.wrapping_add(1);
+        self.io.frames_out = self.io.frames_out.wrapping_add(frames as u64);
     }
 
     /// A frame was lost. Being out of buffers is what networks are like, so it is counted
@@ -105,7 +124,7 @@ impl Health {
     }
 
     pub(crate) const fn lost(&self) -> u64 {
-        self.lost
+        self.io.lost
     }
 
     pub(crate) fn take_error(&mut self) -> Option<io::Error> {

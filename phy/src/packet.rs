@@ -31,9 +31,6 @@ const LINK_HEADER: usize = 14;
 /// How soon a send is tried again when the kernel had no room.
 const RETRY: Duration = Duration::from_millis(1);
 
-/// Kernel memory asked for received frames, in octets.
-const RECEIVE_BUFFER: i32 = 8 << 20;
-
 /// Everything but the receive buffers.
 #[derive(Debug)]
 pub(crate) struct Port {
@@ -72,14 +69,11 @@ impl Port {
         let _ = packet(libc::PACKET_IGNORE_OUTGOING, (!outgoing).into());
         packet(libc::PACKET_AUXDATA, 1)?;
         let with_vnet = packet(libc::PACKET_VNET_HDR, 1).is_ok();
-        let force = sys::set_int(
-            socket,
-            libc::SOL_SOCKET,
-            libc::SO_RCVBUFFORCE,
-            RECEIVE_BUFFER,
-        );
-        if force.is_err() {
-            sys::set_int(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
+        let room = options.receive_buffer.min(RawOptions::MAX_RECEIVE_BUFFER);
+        let room = i32::try_from(room).unwrap_or(i32::MAX);
+        let socket_int = |option| sys::set_int(socket, libc::SOL_SOCKET, option, room);
+        if socket_int(libc::SO_RCVBUFFORCE).is_err() {
+            socket_int(libc::SO_RCVBUF)?;
         }
         if options.promiscuous {
             sys::packet_promiscuous(socket, ifindex)?;
@@ -130,6 +124,14 @@ impl Port {
             self.mtu = mtu;
             self.caps = self.caps.with_max_frame(mtu.saturating_add(LINK_HEADER));
         }
+        self.count_overruns();
+    }
+
+    /// Asks for what the kernel had no room to keep since it was last asked.
+    pub(crate) fn count_overruns(&mut self) {
+        if let Ok(drops) = sys::packet_drops(self.fd.as_fd()) {
+            self.health.overrun(drops.into());
+        }
     }
 
     /// Hands queued frames to the kernel until it has no more room.
@@ -138,8 +140,12 @@ impl Port {
         while !self.lane.queue.is_empty() {
             let frames = self.lane.queue.iter().map(|frame| frame.octets.as_slice());
             match sys::send_batch(self.fd.as_fd(), frames) {
-                Ok(0) => break,
+                Ok(0) => {
+                    self.health.wrote(0);
+                    break;
+                }
                 Ok(sent) => {
+                    self.health.wrote(sent);
                     self.health.went();
                     for _ in 0..sent {
                         self.drop_first();
@@ -147,11 +153,13 @@ impl Port {
                 }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => {
+                    self.health.wrote(0);
                     self.health.full = true;
                     break;
                 }
                 // This frame is lost, the others may still go.
                 Err(errno) => {
+                    self.health.wrote(0);
                     self.health.failed(errno);
                     self.drop_first();
                 }
@@ -246,15 +254,22 @@ impl Port {
             let [a, b] = payload;
             let parts = [vnet, front, a, b].map(IoSlice::new);
             match sys::write_frame(&self.fd, &parts) {
-                Ok(_) => self.health.went(),
+                Ok(_) => {
+                    self.health.wrote(1);
+                    self.health.went();
+                }
                 Err(Errno::EAGAIN) => {
+                    self.health.wrote(0);
                     self.health.full = true;
                     return self.enqueue(head, payload, meta, |to| {
                         to.copy_from_slice(front);
                         Ok(())
                     });
                 }
-                Err(errno) => self.health.failed(errno),
+                Err(errno) => {
+                    self.health.wrote(0);
+                    self.health.failed(errno);
+                }
             }
             Ok(())
         });

@@ -16,7 +16,7 @@ use crate::open::{DeviceKind, OpenError, OpenFailure};
 use crate::packet::{Port, Tx};
 use crate::sys::{self, BATCH, HEADROOM, Slot};
 use crate::vnet;
-use crate::{Capabilities, Device, FrameSink, Instant, RxCsum, RxMeta, RxToken, TxToken};
+use crate::{Capabilities, Device, FrameSink, Instant, IoStats, RxCsum, RxMeta, RxToken, TxToken};
 
 /// How to open a [`RawSocket`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +31,26 @@ pub struct RawOptions {
     /// for a stack: it would take its host's frames, and its own, for received ones. Nothing
     /// changes on the loopback interface, where every frame sent is received.
     pub outgoing: bool,
+    /// Octets of kernel memory for frames that we have not read yet, headers and waste included;
+    /// used only while they wait. What finds no room is lost ([`IoStats::overruns`]), and many
+    /// peers that send at once fill it before we get a turn. At most
+    /// [`RawOptions::MAX_RECEIVE_BUFFER`]; without `CAP_NET_ADMIN` the kernel grants no more than
+    /// `net.core.rmem_max`.
+    pub receive_buffer: usize,
 }
 
 impl RawOptions {
-    /// Promiscuous, without offloads, without what this host sends.
+    /// The most that may be asked for: 512 MiB.
+    pub const MAX_RECEIVE_BUFFER: usize = 512 << 20;
+
+    /// Promiscuous, without offloads, without what this host sends, with 64 MiB for what waits.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             promiscuous: true,
             offload: false,
             outgoing: false,
+            receive_buffer: 64 << 20,
         }
     }
 
@@ -62,6 +72,13 @@ impl RawOptions {
     #[must_use]
     pub const fn with_outgoing(mut self, on: bool) -> Self {
         self.outgoing = on;
+        self
+    }
+
+    /// Sets [`RawOptions::receive_buffer`].
+    #[must_use]
+    pub const fn with_receive_buffer(mut self, octets: usize) -> Self {
+        self.receive_buffer = octets;
         self
     }
 }
@@ -138,10 +155,13 @@ impl RawSocket {
     /// Frames lost between this process and the interface in either direction, since
     /// opening; those the kernel had no room to keep for us included.
     pub fn lost(&mut self) -> u64 {
-        if let Ok(drops) = sys::packet_drops(self.port.fd.as_fd()) {
-            self.port.health.lose(drops.into());
-        }
-        self.port.health.lost()
+        self.io_stats().lost
+    }
+
+    /// System calls and frames so far; `overruns` is asked of the kernel.
+    pub fn io_stats(&mut self) -> IoStats {
+        self.port.count_overruns();
+        self.port.health.io
     }
 
     /// The first error since the last call, if any. Errors cost frames and never stop the
@@ -209,10 +229,17 @@ impl Device for RawSocket {
             let room = (budget - taken).min(BATCH);
             let slots = self.slots.get_mut(..room).unwrap_or_default();
             let got = match sys::receive_batch(port.fd.as_fd(), port.with_vnet, slots) {
-                Ok(got) => got,
+                Ok(got) => {
+                    port.health.read(got);
+                    got
+                }
                 Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) => break,
+                Err(Errno::EAGAIN) => {
+                    port.health.read(0);
+                    break;
+                }
                 Err(errno) => {
+                    port.health.read(0);
                     port.health.broke(errno);
                     port.look_again(now);
                     break;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::vec::Vec;
 
 use crate::tuntap::Queue;
-use crate::{Capabilities, Device, FrameSink, Instant, Medium, OpenError, TxToken};
+use crate::{Capabilities, Device, FrameSink, Instant, IoStats, Medium, OpenError, TxToken};
 
 /// How to open a [`Tap`] or a [`Tun`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +19,11 @@ pub struct TapOptions {
     /// and the kernel may hand over TCP super-segments of up to 64 KB. A kernel that refuses
     /// part of it gets the next best; [`Device::capabilities`] tells what came of it.
     pub offload: bool,
+    /// Let the kernel take what we send as it takes frames from a network card (`IFF_NAPI`), so
+    /// that it may join segments before it looks at them. Pays only where a thread of the kernel
+    /// does that beside ours (`echo 1 > /sys/class/net/NAME/threaded`) and segments are sent one
+    /// by one; see BENCHMARKS.md. Without effect where the kernel does not know it.
+    pub napi: bool,
 }
 
 impl TapOptions {
@@ -28,6 +33,7 @@ impl TapOptions {
         Self {
             multi_queue: false,
             offload: false,
+            napi: false,
         }
     }
 
@@ -42,6 +48,13 @@ impl TapOptions {
     #[must_use]
     pub const fn with_offload(mut self, on: bool) -> Self {
         self.offload = on;
+        self
+    }
+
+    /// Sets [`TapOptions::napi`].
+    #[must_use]
+    pub const fn with_napi(mut self, on: bool) -> Self {
+        self.napi = on;
         self
     }
 }
@@ -102,6 +115,12 @@ macro_rules! queue_of {
             #[must_use]
             pub const fn lost(&self) -> u64 {
                 self.0.lost()
+            }
+
+            /// System calls and frames so far.
+            #[must_use]
+            pub const fn io_stats(&self) -> IoStats {
+                self.0.io_stats()
             }
 
             /// The first error since the last call, if any. Errors cost frames and never

@@ -23,8 +23,8 @@ use crate::sys::{self, MAX_FRAME};
 use crate::tap::TapOptions;
 use crate::vnet;
 use crate::{
-    Abort, Capabilities, Device, FrameSink, GsoLimits, Instant, Medium, RxMeta, RxToken, TxMeta,
-    TxToken,
+    Abort, Capabilities, Device, FrameSink, GsoLimits, Instant, IoStats, Medium, RxMeta, RxToken,
+    TxMeta, TxToken,
 };
 
 /// Room for the largest head of one `send_gather`, reserved at the start.
@@ -105,6 +105,10 @@ impl Queue {
         self.port.health.lost()
     }
 
+    pub(crate) const fn io_stats(&self) -> IoStats {
+        self.port.health.io
+    }
+
     pub(crate) fn take_error(&mut self) -> Option<io::Error> {
         self.port.health.take_error()
     }
@@ -129,6 +133,10 @@ impl Port {
             };
         if with_vnet {
             flags |= libc::IFF_VNET_HDR;
+        }
+        if options.napi {
+            // Kernels from before 4.15 do without.
+            flags |= libc::IFF_NAPI & features as c_int;
         }
         let name = attach(&fd, &control, &name, flags, options.multi_queue)?;
         await_queue(&control, &name);
@@ -293,8 +301,14 @@ impl TxToken for Tx<'_> {
         let [a, b] = payload;
         let parts = [vnet, front, a, b].map(IoSlice::new);
         match sys::write_frame(&port.fd, &parts) {
-            Ok(_) => port.health.went(),
-            Err(errno) => port.health.failed(errno),
+            Ok(_) => {
+                port.health.wrote(1);
+                port.health.went();
+            }
+            Err(errno) => {
+                port.health.wrote(0);
+                port.health.failed(errno);
+            }
         }
         Ok(())
     }
@@ -309,9 +323,16 @@ impl Device for Queue {
         self.port.look_again(now);
         for taken in 0..budget {
             let len = match sys::read_frame(&self.port.fd, &mut self.buffer) {
-                Ok(len) => len,
-                Err(Errno::EAGAIN) => return taken,
+                Ok(len) => {
+                    self.port.health.read(1);
+                    len
+                }
+                Err(Errno::EAGAIN) => {
+                    self.port.health.read(0);
+                    return taken;
+                }
                 Err(errno) => {
+                    self.port.health.read(0);
                     self.port.health.broke(errno);
                     return taken;
                 }
