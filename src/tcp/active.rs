@@ -61,6 +61,10 @@ impl<C: Congestion> Tcp<C> {
         let mut tcb = Tcb::connect(&self.config, cx.now, iss, offset, mss, capacity);
         tcb.tell_opened(cx.now, local, peer);
         let _ = tcb.set_options(&self.config, cx.now, options);
+        let hash = self.key.hash(&Endpoint::bound(Some(peer.ip()), 0));
+        if !self.ecn_peers.admits(hash, peer.ip(), cx.now, &self.config) {
+            tcb.ecn_hold_back();
+        }
         self.want_early(&mut tcb, &options);
         socket.role = Role::Connection(tcb);
         socket.at = Endpoint::flow(local, peer);

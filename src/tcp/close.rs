@@ -175,6 +175,7 @@ impl<C: Congestion> Tcb<C> {
                 window: u16::try_from(window).unwrap_or(u16::MAX),
                 ts_recent: self.timestamps.then_some(self.ts_recent),
                 ts_offset: self.ts_offset,
+                ecn: self.ecn.flags(),
             }),
             ..Effects::default()
         }

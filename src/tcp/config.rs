@@ -177,6 +177,10 @@ pub struct Config {
     pub ecn_syns: u8,
     /// The same with accurate feedback (RFC 9768 §3.1.4), which asks for 2.
     pub accurate_ecn_syns: u8,
+    /// No ECN is offered to a peer for this time after SYNs that offered it were lost twice in a
+    /// row, and doubled each time after that, up to 64-fold (RFC 9768 §3.1.4.1); zero to always
+    /// try; 10 min.
+    pub ecn_pause: Duration,
     /// Send AccECN options (RFC 9768 §3.2.3) where accurate feedback is agreed on.
     pub accurate_ecn_options: bool,
 
@@ -280,6 +284,7 @@ impl Default for Config {
             ecn: Ecn::Answer,
             ecn_syns: 1,
             accurate_ecn_syns: 2,
+            ecn_pause: Duration::from_secs(600),
             accurate_ecn_options: true,
             fin_wait_2: Duration::from_secs(60),
             keepalive_time: Duration::from_secs(7200),

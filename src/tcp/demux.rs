@@ -14,6 +14,7 @@ use super::memory::Level;
 use super::segment::{Effects, Gone, Plan, Segment, reset_for};
 use super::seq::SeqNum;
 use super::socket::{Role, SocketOf, Wants};
+use super::tcb::State;
 use super::{Handle, Set, Tcp};
 use crate::context::Cx;
 use crate::error::{Drop, TxError};
@@ -213,12 +214,17 @@ impl<C: Congestion> Tcp<C> {
         }
         tcb.set_level(level);
         let now = cx.now;
+        let opening = tcb.state == State::SynSent;
         let mut effects = tcb.receive(&self.config, now, segment, &mut socket.rx, &mut socket.tx);
         if let Some(plan) = effects.answer.take() {
             match reply(cx, answer, ends, (socket.ttl, socket.tos), &plan) {
                 Ok(()) => tcb.on_sent(&self.config, now, &plan),
                 Err(_) => effects.ready = true,
             }
+        }
+        if opening && let Some(lost) = tcb.ecn_offer_lost() {
+            let hash = self.key.hash(&Endpoint::bound(Some(ends.peer.ip()), 0));
+            self.ecn_peers.learn(hash, ends.peer.ip(), now, lost);
         }
         if tcb.early.any(Early::WANTED | Early::TRIED) {
             self.heard_early::<S>(set, cx, h, segment, &effects);

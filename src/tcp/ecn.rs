@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `ecn` | marks, echoes and their confirmation as RFC 3168 has them |
 //! | `ecn::agreed` | what two SYNs agree on |
+//! | `ecn::peers` | peers to which nothing is offered for a while |
 //! | `accecn` | the same with counters (RFC 9768) |
 //!
 //! Invariant: ECT is set on new text only, of connections whose both sides agreed and never
@@ -12,9 +13,11 @@
 //! §6.1.4 to §6.1.6). Called by the core, and for handshakes by the shell.
 
 mod agreed;
+mod peers;
 
 pub use agreed::Agreed;
 pub(super) use agreed::encoded;
+pub(super) use peers::Peers;
 
 use core::fmt;
 use core::str::FromStr;
@@ -285,10 +288,21 @@ impl<C: Congestion> Tcb<C> {
         self.options.ecn().unwrap_or(cfg.ecn)
     }
 
+    /// Our SYNs go without an offer from the first on, as if it had been lost already.
+    pub(super) fn ecn_hold_back(&mut self) {
+        self.ecn.bits |= EcnState::PLAIN;
+    }
+
+    /// Once the SYN-ACK came: were SYNs that offered ECN lost before it? `None` if none did.
+    pub(super) fn ecn_offer_lost(&self) -> Option<bool> {
+        let over = self.state.is_synchronized() && self.ecn.is(EcnState::OFFERED);
+        over.then(|| self.ecn.is(EcnState::PLAIN) && !self.ecn.is_agreed())
+    }
+
     /// ECN flags of our SYN now (RFC 3168 §6.1.1, §6.1.1.1).
     pub(super) fn ecn_syn_flags(&self, cfg: &Config) -> TcpFlags {
         let wish = self.ecn_wish(cfg);
-        if self.retries < wish.tries(cfg).max(1) {
+        if self.retries < wish.tries(cfg).max(1) && !self.ecn.is(EcnState::PLAIN) {
             wish.syn_flags()
         } else {
             TcpFlags::NONE

@@ -20,6 +20,8 @@ pub struct Limits {
     pub backlog: usize,
     /// Servers whose Fast Open cookies are known (RFC 7413 §4.1.3); one takes about 80 octets.
     pub fastopen_servers: usize,
+    /// Peers known to lose SYNs that offer ECN (RFC 9768 §3.1.4.1); one takes about 64 octets.
+    pub ecn_peers: usize,
     /// When handshakes are kept in no table at all.
     pub cookies: Cookies,
     /// Memory of all connections together.
@@ -35,6 +37,7 @@ impl Default for Limits {
             orphans: 65_536,
             backlog: 4096,
             fastopen_servers: 1024,
+            ecn_peers: 1024,
             cookies: Cookies::WhenFull,
             memory: MemoryLimits::default(),
         }

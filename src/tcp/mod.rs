@@ -162,6 +162,8 @@ pub struct Tcp<C = Cubic> {
     memory: Memory,
     /// What Fast Open cookies are made with.
     keys: Keys,
+    /// Peers that ECN is not offered to.
+    ecn_peers: ecn::Peers,
     /// Memory of all connections.
     account: memory::Account,
     /// The connection of the last segment: most segments come in runs.
@@ -192,6 +194,7 @@ impl<C> Default for Tcp<C> {
             ports: Ports::default(),
             memory: Memory::new(limits.fastopen_servers),
             keys: Keys::default(),
+            ecn_peers: ecn::Peers::new(limits.ecn_peers),
             account: memory::Account::default(),
             recent: Link::NONE,
             listener: Cell::new(Link::NONE),
@@ -215,6 +218,7 @@ impl<C> Tcp<C> {
         self.syns = SynTable::new(limits.handshakes);
         self.waits = TimeWaitTable::new(limits.time_wait);
         self.memory = Memory::new(limits.fastopen_servers);
+        self.ecn_peers = ecn::Peers::new(limits.ecn_peers);
         self
     }
 
@@ -245,6 +249,11 @@ impl<C> Tcp<C> {
     /// Unfinished handshakes of all listeners.
     pub fn handshakes(&self) -> usize {
         self.syns.len()
+    }
+
+    /// Peers that lost SYNs which offered ECN, as far as remembered.
+    pub fn ecn_peers(&self) -> usize {
+        self.ecn_peers.len()
     }
 
     /// Connections in TIME-WAIT.

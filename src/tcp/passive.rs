@@ -555,5 +555,9 @@ fn last_ack(now: Instant, left: &TimeWait) -> Plan {
     let stamp = left
         .ts_recent
         .map(|recent| (timestamp(now, left.ts_offset), recent));
-    acknowledgment(left.snd_nxt, left.rcv_nxt, left.window, stamp)
+    let plan = acknowledgment(left.snd_nxt, left.rcv_nxt, left.window, stamp);
+    Plan {
+        flags: plan.flags | left.ecn,
+        ..plan
+    }
 }

@@ -164,6 +164,8 @@ pub struct TimeWait {
     pub ts_recent: Option<u32>,
     /// Offset of our timestamp clock.
     pub ts_offset: u32,
+    /// ECN flags of its ACKs: the counter of RFC 9768 §3.2.2, where that is spoken.
+    pub ecn: TcpFlags,
 }
 
 /// The RST for a segment that belongs to no connection; `None` for a RST

@@ -11,6 +11,7 @@ use phy::Instant;
 use super::segment::{Segment, TimeWait};
 use super::seq::SeqNum;
 use super::table::{Entry, Id, Table};
+use crate::wire::TcpFlags;
 
 /// What becomes of a segment for a connection in TIME-WAIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +32,12 @@ struct Grave {
     hash: u32,
     snd_nxt: SeqNum,
     rcv_nxt: SeqNum,
-    /// The peer's last timestamp, if `stamped`.
+    /// The peer's last timestamp, if it is [`Grave::STAMPED`].
     ts_recent: u32,
     ts_offset: u32,
     window: u16,
-    stamped: bool,
+    /// [`Grave::STAMPED`], and from bit [`Grave::ECN`] on the three ECN flags of its ACKs.
+    bits: u8,
     /// When a segment was last answered, in units of 128 ms, wrapping.
     answered: u8,
 }
@@ -46,13 +48,21 @@ const _: () = assert!(size_of::<Grave>() <= 32);
 impl Entry for Grave {}
 
 impl Grave {
+    const STAMPED: u8 = 1;
+    const ECN: u32 = 1;
+
+    const fn is_stamped(&self) -> bool {
+        self.bits & Self::STAMPED != 0
+    }
+
     fn remains(&self) -> TimeWait {
         TimeWait {
             snd_nxt: self.snd_nxt,
             rcv_nxt: self.rcv_nxt,
             window: self.window,
-            ts_recent: self.stamped.then_some(self.ts_recent),
+            ts_recent: self.is_stamped().then_some(self.ts_recent),
             ts_offset: self.ts_offset,
+            ecn: TcpFlags::from_bits(u16::from(self.bits >> Self::ECN & 7) << 6),
         }
     }
 }
@@ -90,7 +100,7 @@ impl TimeWaitTable {
             return true;
         };
         let waited = span.saturating_sub(grave.expires.saturating_since(now));
-        grave.stamped && least.is_some_and(|least| waited >= least)
+        grave.is_stamped() && least.is_some_and(|least| waited >= least)
     }
 
     /// Takes a flow out to use it again; the next initial sequence number must be beyond the one
@@ -123,7 +133,8 @@ impl TimeWaitTable {
             ts_recent: remains.ts_recent.unwrap_or(0),
             ts_offset: remains.ts_offset,
             window: remains.window,
-            stamped: remains.ts_recent.is_some(),
+            bits: u8::from(remains.ts_recent.is_some())
+                | ((remains.ecn.bits() >> 6 & 7) as u8) << Grave::ECN,
             answered: tick(now).wrapping_sub(1),
         };
         self.table.insert(hash, grave);
@@ -216,7 +227,7 @@ fn newer(a: u32, b: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{TcpFlags, TcpOptions};
+    use crate::wire::TcpOptions;
 
     const SPAN: Duration = Duration::from_secs(60);
     const LEFT: TimeWait = TimeWait {
@@ -225,6 +236,7 @@ mod tests {
         window: 512,
         ts_recent: Some(100),
         ts_offset: 7,
+        ecn: TcpFlags::AE.union(TcpFlags::ECE),
     };
 
     fn at(ms: u64) -> Instant {

@@ -153,3 +153,71 @@ fn syns_that_change_their_mind() {
     assert_eq!(script.host.transports().0.handshakes(), 0);
     snapshot!("tcp__ecn_syns_change", script.transcript());
 }
+
+/// RFC 9768 §3.1.4.1: a path that swallows SYNs which offer ECN is known after two connections;
+/// the next ones begin without, and after a while it is tried again.
+#[test]
+fn a_peer_that_loses_offers_is_spared_them() {
+    let config = Config {
+        ecn: Ecn::Accurate,
+        ..Config::default()
+    };
+    let mut script = host_with(Tcp::new().with_config(config));
+    let connect = |script: &mut Script<Host>, answers: bool| {
+        script.forget();
+        let h = script.app("connect", |host| {
+            let mut socket = TcpSocket::closed();
+            socket.bind((EAST, PORT).into()).unwrap();
+            socket.connect((WEST, 5000).into()).unwrap();
+            host.open(socket).unwrap()
+        });
+        let offered = script.transcript().contains("SEWe 0:0");
+        if !answers && offered {
+            // It answers the third one, which does without.
+            script.wait(4000);
+            let repeated = script.transcript().contains("> S 0:0");
+            assert!(repeated, "{}", script.transcript());
+        }
+        script.play(if answers && offered {
+            "< SW. 0:0 ack 1 win 1000 <mss 1000>\n< R. 1:1 ack 1 win 0"
+        } else {
+            "< S. 0:0 ack 1 win 1000 <mss 1000>\n< R. 1:1 ack 1 win 0"
+        });
+        script.host.close(h).unwrap();
+        script.play("+10ms");
+        offered
+    };
+    assert!(connect(&mut script, false) && connect(&mut script, false));
+    assert!(!connect(&mut script, false) && !connect(&mut script, true));
+    assert_eq!(script.host.transports().0.ecn_peers(), 1);
+    script.wait(600_000);
+    assert!(connect(&mut script, true) && connect(&mut script, true));
+    assert_eq!(script.host.transports().0.ecn_peers(), 0);
+}
+
+/// RFC 9768 §3.2.2: acknowledgments in TIME-WAIT carry the counter as it was at the end, four
+/// marks here.
+#[test]
+fn time_wait_carries_the_counter() {
+    let (mut script, listener) = listens(Ecn::Accurate, Limits::default());
+    script.play(
+        "< SEWe 0:0 win 65535 <mss 1000>
+        < .W 1:1 ack 1 win 65535
+        < P.Ee 1:11 ack 1 win 65535 ce
+        < P.Ee 11:21 ack 1 win 65535 ce
+        < P.Ee 21:31 ack 1 win 65535 ce
+        < P.Ee 31:41 ack 1 win 65535 ce",
+    );
+    let h = script.host.socket(listener).accept().expect("a connection");
+    script.told("read", |host| read(host, h, 1));
+    script.told("close", |host| host.close(h).is_ok());
+    script.play(
+        "< .Ee 41:41 ack 2 win 65535
+        < F.Ee 41:41 ack 2 win 65535
+        +200ms
+        # again
+        < F.Ee 41:41 ack 2 win 65535",
+    );
+    assert_eq!(script.host.transports().0.waiting(), 1);
+    snapshot!("tcp__ecn_time_wait", script.transcript());
+}

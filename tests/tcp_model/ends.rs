@@ -57,6 +57,8 @@ where
     pub begun: bool,
     /// Options of its own may end it.
     pub fragile: bool,
+    /// The peer's FIN came.
+    pub heard: bool,
     /// It shut its reading down: nobody tells it that the end came.
     pub deaf: bool,
     /// It was given a bound on what is not sent.
@@ -95,6 +97,7 @@ where
             stood: false,
             begun: false,
             fragile: false,
+            heard: false,
             deaf: false,
             bounded: false,
             most: (0, 0),
@@ -243,8 +246,9 @@ where
         };
         match wrote {
             Ok(n) => {
-                // With a bound on what is not sent, room is told late and taken early.
-                let fits = n <= room || self.bounded;
+                // With a bound on what is not sent, room is told late and taken early; and a
+                // buffer that grows takes the rest of a train.
+                let fits = n <= room || self.bounded || room > 0 && n < room + 65_536;
                 assert!(n <= most && fits, "{n} octets written");
                 assert!(!self.shut, "written after shutdown");
                 self.written += n as u64;
@@ -345,7 +349,8 @@ where
             State::Closing,
             State::TimeWait,
         ];
-        self.ended |= self.deaf && readable == 0 && theirs.contains(&state);
+        self.heard |= theirs.contains(&state);
+        self.ended |= self.deaf && readable == 0 && self.heard;
         self.state = state;
         self.unacknowledged = unacknowledged;
     }

@@ -53,6 +53,8 @@ struct Flow {
     ways: [Way; 2],
     /// Not understood: a late duplicate of an old SYN, or the like.
     odd: bool,
+    /// Memory may be short: what came out of order may be forgotten (RFC 2018 §8).
+    tight: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct Watch {
     pub black_hole: bool,
     /// The last segments of each host, for forged errors to quote.
     pub recent: [VecDeque<Vec<u8>>; 2],
+    /// Memory may be short.
+    pub tight: bool,
     /// Print everything.
     pub trace: bool,
 }
@@ -176,6 +180,7 @@ impl Watch {
             (seen.tcp.dst, seen.tcp.src)
         };
         let flow = self.flows.entry(key).or_default();
+        flow.tight = self.tight;
         flow.sends(side, &seen, gso);
         fits
     }
@@ -461,7 +466,7 @@ impl Flow {
         let reach = peer.arrived.reach(0);
         assert!(ack <= reach, "ACK {ack} of what came up to {reach} only");
         own.ack = ack;
-        if let Some((from, to)) = own.sacked.around(ack) {
+        if let Some((from, to)) = own.sacked.around(ack).filter(|_| !self.tight) {
             panic!("reneged: {from}:{to} was SACKed, and the ACK is {ack}");
         }
         own.sacked.forget(ack);

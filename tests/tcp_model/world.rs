@@ -107,6 +107,7 @@ where
     pub fn new(case: Case, watch: Rc<RefCell<Watch>>) -> Self {
         watch.borrow_mut().path_mtu = case.mtu;
         watch.borrow_mut().black_hole = case.black_hole;
+        watch.borrow_mut().tight = case.tight();
         let trace = watch.borrow().trace;
         let (east, west) = cable(&case);
         let moved = Arc::new(AtomicU64::new(0));

@@ -15,7 +15,7 @@ use crate::tcp::ecn::Agreed;
 use crate::tcp::{Config, Ecn};
 
 /// Without timestamps, which makes lines shorter.
-fn cfg() -> Config {
+pub(super) fn cfg() -> Config {
     Config {
         timestamps: false,
         ecn: Ecn::Accurate,
@@ -24,7 +24,7 @@ fn cfg() -> Config {
 }
 
 /// Connected, the SYN-ACK came unmarked and said so of our SYN.
-fn connected() -> Harness {
+pub(super) fn connected() -> Harness {
     let mut h = Harness::connect(cfg());
     h.play(
         "+100ms
@@ -34,11 +34,11 @@ fn connected() -> Harness {
 }
 
 /// Accepted, before the last segment of the handshake.
-fn accepted() -> Harness {
+pub(super) fn accepted() -> Harness {
     Harness::accepted_with(cfg(), 1000, Agreed::accurate(0))
 }
 
-fn flags(ace: u8) -> String {
+pub(super) fn flags(ace: u8) -> String {
     let letter = |bit: u8, letter| if ace & bit != 0 { letter } else { "" };
     format!(".{}{}{}", letter(1, "E"), letter(2, "W"), letter(4, "e"))
 }

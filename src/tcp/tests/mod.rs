@@ -1,6 +1,7 @@
 //! The core against scripts: whole exchanges as snapshots, read against the RFCs.
 
 mod accecn;
+mod accecn_paths;
 mod acks;
 mod attack;
 mod autotune;
