@@ -21,6 +21,11 @@ for features in "" alloc std; do
 done
 echo "== clippy, tests and examples"
 cargo clippy --quiet --workspace --all-targets --features cli -- -D warnings
+echo "== clippy, what measures"
+for crate in bench matrix; do
+  CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/$crate \
+    cargo clippy --quiet --manifest-path "ci/$crate/Cargo.toml" --all-targets -- -D warnings
+done
 echo "== docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 

@@ -9,6 +9,7 @@ use netstrata::host::{Connection, Opened, Phy, Settings, Shard, on_threads, pump
 use netstrata::socket::SlabSockets;
 use netstrata::wire::Mac;
 
+use crate::content::Text;
 use crate::kernel::{self, MAC, PORT, STACK};
 use crate::ours::{Pair, Seed};
 use crate::work::Access;
@@ -23,26 +24,30 @@ pub const FROM_KERNEL: u64 = 2 << 30;
 pub const CLIENTS: u64 = 8;
 
 /// Sends [`IN_MEMORY`] octets over `stacks` cables, a pair of hosts and a thread for each; seconds.
-pub fn bulk(stacks: usize) -> f64 {
+pub fn bulk(stacks: usize) -> io::Result<f64> {
     together(stacks, |mut pair| {
-        pair.bulk(IN_MEMORY / stacks, Access::Copy)
+        pair.bulk(IN_MEMORY / stacks, Access::Copy, Text::Plain)
     })
 }
 
 /// Opens, uses and closes [`CHURN`] connections on `stacks` cables, 1,000 at once on each; seconds.
-pub fn churn(stacks: usize) -> f64 {
-    together(stacks, |mut pair| pair.churn(CHURN / 1000 / stacks, 1000))
+pub fn churn(stacks: usize) -> io::Result<f64> {
+    together(stacks, |mut pair| {
+        Ok(pair.churn(CHURN / 1000 / stacks, 1000))
+    })
 }
 
 /// Seconds until all have done their `work`, from when all are ready.
-fn together(stacks: usize, work: impl Fn(Pair) -> f64 + Sync) -> f64 {
+fn together(stacks: usize, work: impl Fn(Pair) -> io::Result<f64> + Sync) -> io::Result<f64> {
     let mut pairs: Vec<_> = (0..stacks).map(|_| Pair::new(1500)).collect();
     for pair in &mut pairs {
         pair.establish(1, Some(crate::work::BUFFER));
     }
     let start = Clock::now();
-    on_threads(pairs, work);
-    start.elapsed().as_secs_f64()
+    let done = on_threads(pairs, work);
+    let took = start.elapsed().as_secs_f64();
+    done.into_iter().try_for_each(|result| result.map(drop))?;
+    Ok(took)
 }
 
 /// Receives [`FROM_KERNEL`] octets of [`CLIENTS`] connections on `stacks` queues of one tap;
@@ -67,13 +72,13 @@ pub fn from_kernel(stacks: usize) -> io::Result<f64> {
     std::thread::scope(|scope| {
         let stacks = scope.spawn(|| on_threads(shards, |shard| swallow(shard, &got, &over)));
         let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| kernel::source(FROM_KERNEL / CLIENTS))
+            .map(|_| kernel::source(FROM_KERNEL / CLIENTS, Text::Plain))
             .collect();
         let sent = clients
             .into_iter()
             .try_for_each(|client| client.join().map_err(drop)?.map(drop).map_err(drop));
         over.store(true, Relaxed);
-        bells.iter().for_each(netstrata::phy::Bell::ring);
+        bells.iter().for_each(phy::Bell::ring);
         let ended = stacks.join().is_ok();
         match (sent, ended, got.load(Relaxed)) {
             (Ok(()), true, FROM_KERNEL) => Ok(start.elapsed().as_secs_f64()),

@@ -5,6 +5,7 @@
 use std::io;
 use std::time::Instant as Clock;
 
+use crate::content::Text;
 use crate::kernel::{self, HERE, HOST_MAC, MAC, PORT, STACK};
 use crate::tap_fd::{LARGEST, TapFd, VNET, fold, vnet_of, words};
 
@@ -155,7 +156,7 @@ fn scale_of(options: &[u8]) -> u8 {
 /// Sends `total` octets to the kernel; seconds until it has read them.
 pub fn out(offload: bool, total: u64) -> io::Result<f64> {
     let mut fake = Fake::open(offload)?;
-    let sink = kernel::sink()?;
+    let sink = kernel::sink(Text::Plain)?;
     fake.say(SYN);
     while fake.ack == 0 {
         fake.hear();
@@ -208,7 +209,7 @@ pub fn out(offload: bool, total: u64) -> io::Result<f64> {
 /// Takes `total` octets from the kernel; seconds from the first to the last.
 pub fn into(offload: bool, total: u64) -> io::Result<f64> {
     let mut fake = Fake::open(offload)?;
-    let source = kernel::source(total);
+    let source = kernel::source(total, Text::Plain);
     while fake.ack == 0 {
         fake.hear();
     }

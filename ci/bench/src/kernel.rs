@@ -1,10 +1,22 @@
 //! The kernel at the other end: a network namespace of our own, and plain sockets in it.
+//!
+//! Whoever sends uses CUBIC from the first segment on, and nothing is measured where the kernel
+//! says otherwise.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd};
-use std::process::Command;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
+
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
+use nix::sys::socket::sockopt::TcpCongestion;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn};
+use nix::sys::socket::{connect, getsockopt, setsockopt, socket};
+use nix::unistd::Pid;
+
+use crate::content::{Check, Source, Text};
 
 /// The kernel's address on the tap.
 pub const HERE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
@@ -19,13 +31,24 @@ pub const PORT: u16 = 5201;
 /// Octets the kernel's application reads and writes at once.
 const PIECE: usize = 1 << 20;
 
-/// Leaves the machine's network for an empty one; needs root.
+/// Leaves the machine's network for an empty one, with this thread and those it starts; needs
+/// root.
 pub fn leave() -> io::Result<()> {
-    // SAFETY: a plain system call without pointers.
-    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    unshare(CloneFlags::CLONE_NEWNET)?;
     run("ip link set lo up")
+}
+
+/// Runs `work` with this thread, and those it starts, on one core.
+pub fn on_one_core<R>(work: impl FnOnce() -> R) -> io::Result<R> {
+    let me = Pid::from_raw(0);
+    let all = sched_getaffinity(me)?;
+    let mut one = CpuSet::new();
+    let first = (0..CpuSet::count()).find(|n| all.is_set(*n) == Ok(true));
+    one.set(first.unwrap_or(0))?;
+    sched_setaffinity(me, &one)?;
+    let result = work();
+    sched_setaffinity(me, &all)?;
+    Ok(result)
 }
 
 /// Gives the kernel's side of tap `name` its address.
@@ -39,10 +62,11 @@ pub fn address(name: &str) -> io::Result<()> {
     ))
 }
 
-fn run(line: &str) -> io::Result<()> {
+pub fn run(line: &str) -> io::Result<()> {
     let mut words = line.split_whitespace();
     let status = Command::new(words.next().unwrap_or_default())
         .args(words)
+        .stdout(Stdio::null())
         .status()?;
     match status.success() {
         true => Ok(()),
@@ -51,67 +75,73 @@ fn run(line: &str) -> io::Result<()> {
 }
 
 /// Listens with CUBIC, which connections inherit.
-fn listener() -> io::Result<TcpListener> {
-    let listener = TcpListener::bind((HERE, PORT))?;
+fn listener(at: Ipv4Addr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((at, PORT))?;
     cubic(&listener)?;
     Ok(listener)
 }
 
-fn cubic(socket: &impl AsRawFd) -> io::Result<()> {
-    let name = b"cubic";
-    // SAFETY: the pointer and the length are those of a live array.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_CONGESTION,
-            name.as_ptr().cast(),
-            name.len() as libc::socklen_t,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+fn cubic(socket: &impl AsFd) -> io::Result<()> {
+    setsockopt(socket, TcpCongestion, &OsString::from("cubic"))?;
+    is_cubic(socket)
+}
+
+fn is_cubic(socket: &impl AsFd) -> io::Result<()> {
+    let name = getsockopt(socket, TcpCongestion)?;
+    match name.to_string_lossy().trim_end_matches('\0') {
+        "cubic" => Ok(()),
+        other => Err(io::Error::other(format!("the kernel sends with {other}"))),
     }
 }
 
-/// Reads what one connection brings; gives the number of octets.
-pub fn sink() -> io::Result<JoinHandle<io::Result<u64>>> {
-    let listener = listener()?;
+/// Reads what one connection to `at` brings; gives the number of octets.
+pub fn sink_at(at: Ipv4Addr, text: Text) -> io::Result<JoinHandle<io::Result<u64>>> {
+    let listener = listener(at)?;
     Ok(std::thread::spawn(move || {
         let (mut stream, _) = listener.accept()?;
         let mut into = vec![0; PIECE];
-        let mut got = 0;
+        let mut check = Check::new(text, PIECE);
         loop {
             match stream.read(&mut into)? {
-                0 => return Ok(got),
-                n => got += n as u64,
+                0 => break,
+                n => check.take(&into[..n]),
             }
         }
+        check.finish(check.got())?;
+        Ok(check.got())
     }))
 }
 
-/// Connects to the stack, with CUBIC from the first segment on, and sends `total` octets.
-pub fn source(total: u64) -> JoinHandle<io::Result<u64>> {
-    std::thread::spawn(move || {
-        let mut stream = connect()?;
-        let piece = vec![0x5a; PIECE];
-        let mut left = total;
-        while left > 0 {
-            let len = left.min(PIECE as u64) as usize;
-            stream.write_all(&piece[..len])?;
-            left -= len as u64;
-        }
-        stream.shutdown(std::net::Shutdown::Write)?;
-        // The stack closes when it has everything.
-        let _ = stream.read(&mut [0; 1]);
-        Ok(total)
-    })
+/// Reads what one connection of the stack's brings; gives the number of octets.
+pub fn sink(text: Text) -> io::Result<JoinHandle<io::Result<u64>>> {
+    sink_at(HERE, text)
 }
 
-/// Sends back each octet at once until the connection ends.
-pub fn echo() -> io::Result<JoinHandle<io::Result<u64>>> {
-    let listener = listener()?;
+/// Connects to the stack and sends `total` octets.
+pub fn source(total: u64, text: Text) -> JoinHandle<io::Result<u64>> {
+    std::thread::spawn(move || send(STACK, total, text))
+}
+
+/// Connects to `to`, sends `total` octets, and waits until they were read.
+pub fn send(to: Ipv4Addr, total: u64, text: Text) -> io::Result<u64> {
+    let mut stream = connected(to)?;
+    let mut source = Source::new(text, PIECE);
+    let mut left = total;
+    while left > 0 {
+        let n = stream.write(source.next(left.min(PIECE as u64) as usize))?;
+        source.took(n);
+        left -= n as u64;
+    }
+    is_cubic(&stream)?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    // Whoever reads closes when it has everything.
+    let _ = stream.read(&mut [0; 1]);
+    Ok(total)
+}
+
+/// Sends back each octet to `at` at once until the connection ends.
+pub fn echo_at(at: Ipv4Addr) -> io::Result<JoinHandle<io::Result<u64>>> {
+    let listener = listener(at)?;
     Ok(std::thread::spawn(move || {
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
@@ -125,36 +155,30 @@ pub fn echo() -> io::Result<JoinHandle<io::Result<u64>>> {
     }))
 }
 
-fn connect() -> io::Result<TcpStream> {
-    // SAFETY: a plain system call; the descriptor is checked and owned at once.
-    let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: `fd` is a socket that nobody else owns.
-    let stream = unsafe { TcpStream::from_raw_fd(fd) };
-    cubic(&stream)?;
-    let SocketAddr::V4(to) = SocketAddr::from((STACK, PORT)) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let address = libc::sockaddr_in {
-        sin_family: libc::AF_INET as libc::sa_family_t,
-        sin_port: to.port().to_be(),
-        sin_addr: libc::in_addr {
-            s_addr: u32::from_ne_bytes(to.ip().octets()),
-        },
-        sin_zero: [0; 8],
-    };
-    // SAFETY: the pointer and the length are those of a live value of the family's type.
-    let result = unsafe {
-        libc::connect(
-            fd,
-            (&raw const address).cast(),
-            size_of_val(&address) as libc::socklen_t,
-        )
-    };
-    match result {
-        0 => Ok(stream),
-        _ => Err(io::Error::last_os_error()),
+/// An echo for the stack behind the tap.
+pub fn echo() -> io::Result<JoinHandle<io::Result<u64>>> {
+    echo_at(HERE)
+}
+
+/// A connection with CUBIC from the first segment on.
+pub fn connected(to: Ipv4Addr) -> io::Result<TcpStream> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let fd = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+    cubic(&fd)?;
+    connect(
+        fd.as_raw_fd(),
+        &SockaddrIn::from(SocketAddrV4::new(to, PORT)),
+    )?;
+    Ok(fd.into())
+}
+
+/// What a thread at the other end says, which should have moved `total` octets.
+pub fn joined(thread: JoinHandle<io::Result<u64>>, total: u64) -> io::Result<()> {
+    let moved = thread.join().map_err(|_| io::Error::other("a thread"))??;
+    match moved == total {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "{moved} octets instead of {total}"
+        ))),
     }
 }

@@ -1,58 +1,131 @@
 //! The same work on netstrata, on its peers and on the machine's own limit, in turn, in one run.
 //!
-//! `cargo run --release -- [ROUNDS] [ROW ...]` prints a table; ci/bench writes BENCHMARKS.md.
+//! `[--write] [ROUNDS] [ROW ...]` prints a table. With `--write` the figures are kept in
+//! `ci/bench/results.tsv`, and BENCHMARKS.md and its chart are made from all that are kept there.
+//! Each row is a process of its own, so that none finds the heap that another left behind.
 
+mod chart;
+mod content;
 mod cores;
+mod count;
 mod fake;
+mod heap;
 mod kernel;
 mod limits;
+mod lwip;
+mod machine;
 mod ours;
 mod ours_tap;
 mod report;
+mod results;
+mod row;
 mod rows;
 mod smol;
 mod smol_cable;
 mod smol_tap;
 mod stats;
 mod tap_fd;
+mod veth;
 mod work;
 
-fn main() {
+use std::process::{Command, ExitCode, Stdio};
+use std::{fs, io};
+
+use results::Results;
+use row::{Head, Row};
+
+const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+fn main() -> ExitCode {
     let mut words = std::env::args().skip(1).peekable();
     if words.next_if(|word| word == "count").is_some() {
-        return count(words.next(), words.next());
+        count::run(words);
+        return ExitCode::SUCCESS;
     }
+    let alone = words.next_if(|word| word == "alone").is_some();
+    let write = words.next_if(|word| word == "--write").is_some();
     let rounds = words.next_if(|word| word.parse::<usize>().is_ok());
-    let rounds = rounds.and_then(|word| word.parse().ok()).unwrap_or(5);
+    let rounds: usize = rounds.and_then(|word| word.parse().ok()).unwrap_or(5);
     let wanted: Vec<String> = words.collect();
+    let asked = |row: &Row| {
+        let id = row.head.id;
+        let is = |word: &String| id == word || id.starts_with(&format!("{word} "));
+        wanted.is_empty() || wanted.iter().any(is)
+    };
+    let all = rows::all();
+    let heads: Vec<Head> = all.iter().map(|row| row.head).collect();
+    let done = match alone {
+        true => all.iter().filter(|row| asked(row)).try_for_each(|row| {
+            let figures = row.measure(rounds)?;
+            print!("{}", results::lines(row.head.id, &figures));
+            Ok(())
+        }),
+        false => {
+            let ids = all.iter().filter(|row| asked(row)).map(|row| row.head);
+            measure(&heads, ids, rounds, write)
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures rows one after the other, and says what came out; fails where one of them did.
+fn measure(
+    heads: &[Head],
+    asked: impl Iterator<Item = Head>,
+    rounds: usize,
+    write: bool,
+) -> io::Result<()> {
     if let Err(error) = kernel::leave() {
         eprintln!("without root and namespaces there are no rows with taps: {error}");
     }
-    let mut table = Vec::new();
-    for (id, make) in rows::ALL {
-        let asked = |word: &String| id == word || id.starts_with(&format!("{word} "));
-        if wanted.is_empty() || wanted.iter().any(asked) {
-            let measured = make().measure(rounds);
-            eprintln!("{}", report::line(&measured));
-            table.push(measured);
+    let mut measured = Results::default();
+    let mut failed = Vec::new();
+    for head in asked {
+        let rounds = rounds.to_string();
+        let row = Command::new(std::env::current_exe()?)
+            .args(["alone", &rounds, head.id])
+            .stderr(Stdio::inherit())
+            .output()?;
+        let figures = Results::read(&String::from_utf8_lossy(&row.stdout));
+        match figures.row(head.id) {
+            Some(all) => eprintln!("{}", report::line(&head, all)),
+            None => failed.push(head.id),
         }
+        measured.update(figures);
     }
-    print!("{}", report::table(&table));
+    println!("{}, {rounds} rounds.\n", machine::describe());
+    print!("{}", report::table(heads, &measured));
+    if write {
+        keep(heads, measured, rounds)?;
+    }
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("failed: {}", failed.join(", ")))),
+    }
 }
 
-/// Does `n` thousand pieces of one kind of work of ours, for a counter of instructions.
-fn count(kind: Option<String>, n: Option<String>) {
-    let n: usize = n.and_then(|n| n.parse().ok()).unwrap_or(1) * 1000;
-    let mut pair = ours::Pair::new(1500);
-    let _ = match kind.as_deref() {
-        Some("segments") => pair.bulk(n * 1448, work::Access::Copy),
-        Some("datagrams") => pair.datagrams(n, 64),
-        Some("connections") => pair.churn(n / 1000, 1000),
-        Some("polls") => pair.idle_polls(n),
-        Some("connection") => pair.churn(n, 1),
-        _ => {
-            eprintln!("count segments|datagrams|connections|connection|polls THOUSANDS");
-            std::process::exit(2);
-        }
-    };
+/// Keeps what was measured, and writes the table and the chart anew.
+fn keep(heads: &[Head], measured: Results, rounds: usize) -> io::Result<()> {
+    let path = format!("{HOME}/ci/bench/results.tsv");
+    let mut all = Results::read(&fs::read_to_string(&path).unwrap_or_default());
+    all.update(measured);
+    fs::write(&path, all.text())?;
+    let chart = chart::svg(heads, &all).map_err(|error| io::Error::other(error.to_string()))?;
+    fs::write(format!("{HOME}/ci/bench/chart.svg"), chart)?;
+    let path = format!("{HOME}/BENCHMARKS.md");
+    let text = fs::read_to_string(&path)?;
+    let new = format!(
+        "{}; {rounds} rounds.\n\n{}",
+        machine::describe(),
+        report::table(heads, &all)
+    );
+    let text = report::splice(&text, "figures", &new)
+        .ok_or_else(|| io::Error::other("BENCHMARKS.md has lost its marks"))?;
+    fs::write(path, text)
 }

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 use core::net::Ipv4Addr;
+use std::io;
 use std::time::Instant as Clock;
 
 use netstrata::iface::Ip;
@@ -13,6 +14,7 @@ use netstrata::tcp::{Shutdown, SocketOf, Tcp, TcpSocket};
 use netstrata::udp::{Udp, UdpSocket};
 use netstrata::{Next, Stack};
 
+use crate::content::{Check, Source, Text};
 use crate::work::{Access, BUFFER, PIECE, Traffic};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -50,6 +52,20 @@ pub struct Pair {
     /// Both ends of each connection, server's first.
     flows: Vec<(Handle<Flow>, Handle<Flow>)>,
     start: Clock,
+    /// Microseconds of virtual time, where runs are to repeat exactly.
+    replay: Option<u64>,
+}
+
+/// A bulk transfer on its way.
+struct Bulk {
+    theirs: Handle<Flow>,
+    mine: Handle<Flow>,
+    access: Access,
+    total: usize,
+    sent: usize,
+    source: Source,
+    into: Vec<u8>,
+    check: Check,
 }
 
 fn host(end: End, ip: Ipv4Addr, seed: u64) -> Host {
@@ -65,6 +81,53 @@ fn buffered(mut socket: Flow, octets: Option<usize>) -> Flow {
         socket.set_send_capacity(octets);
     }
     socket
+}
+
+// Never inlined: the counter of instructions knows either side by its name.
+impl Bulk {
+    #[inline(never)]
+    fn sending_host(&mut self, host: &mut Host, now: Instant) {
+        let sent = host.socket(self.mine).with(|s| {
+            while self.sent < self.total {
+                let most = PIECE.min(self.total - self.sent);
+                let wrote = match self.access {
+                    Access::Copy => s.send(self.source.next(most)).inspect(|n| {
+                        self.source.took(*n);
+                    }),
+                    Access::InPlace => s.write_with(most, |room| self.source.fill(room)),
+                };
+                match wrote {
+                    Ok(n) if n > 0 => self.sent += n,
+                    _ => break,
+                }
+            }
+        });
+        sent.expect("a connection");
+        host.poll(now);
+    }
+
+    #[inline(never)]
+    fn receiving_host(&mut self, host: &mut Host, now: Instant) {
+        host.poll(now);
+        let received = host.socket(self.theirs).with(|s| {
+            loop {
+                let read = match self.access {
+                    Access::Copy => s.recv(&mut self.into).inspect(|n| {
+                        self.check.take(&self.into[..*n]);
+                    }),
+                    Access::InPlace => s.read_with(|text| {
+                        self.check.take(text);
+                        text.len()
+                    }),
+                };
+                if !matches!(read, Ok(n) if n > 0) {
+                    break;
+                }
+            }
+        });
+        received.expect("a connection");
+        host.poll(now);
+    }
 }
 
 impl Pair {
@@ -87,11 +150,26 @@ impl Pair {
             listeners,
             flows: Vec::new(),
             start: Clock::now(),
+            replay: None,
         }
     }
 
-    fn now(&self) -> Instant {
-        Instant::from_micros(1_000_000 + self.start.elapsed().as_micros() as u64)
+    /// Where ten microseconds pass from one look at the clock to the next.
+    pub fn replayed(mtu: usize) -> Self {
+        let mut pair = Self::new(mtu);
+        pair.replay = Some(0);
+        pair
+    }
+
+    fn now(&mut self) -> Instant {
+        let micros = match &mut self.replay {
+            Some(micros) => {
+                *micros += 10;
+                *micros
+            }
+            None => self.start.elapsed().as_micros() as u64,
+        };
+        Instant::from_micros(1_000_000 + micros)
     }
 
     fn poll(&mut self) {
@@ -124,51 +202,28 @@ impl Pair {
     }
 
     /// Sends `total` octets on one connection, client to server; seconds it took.
-    pub fn bulk(&mut self, total: usize, access: Access) -> f64 {
+    pub fn bulk(&mut self, total: usize, access: Access, text: Text) -> io::Result<f64> {
         self.establish(1, Some(BUFFER));
         let (theirs, mine) = self.flows[0];
-        let text = vec![0x5a; PIECE];
-        let mut into = vec![0; PIECE];
-        let (mut sent, mut got) = (0, 0);
+        let mut bulk = Bulk {
+            theirs,
+            mine,
+            access,
+            total,
+            sent: 0,
+            source: Source::new(text, PIECE),
+            into: vec![0; PIECE],
+            check: Check::new(text, BUFFER),
+        };
         let start = Clock::now();
-        while got < total {
+        while bulk.check.got() < total as u64 {
             let now = self.now();
-            self.client
-                .socket(mine)
-                .with(|s| {
-                    while sent < total {
-                        let most = PIECE.min(total - sent);
-                        let wrote = match access {
-                            Access::Copy => s.send(&text[..most]),
-                            Access::InPlace => s.write_with(most, |room| room.len()),
-                        };
-                        match wrote {
-                            Ok(n) if n > 0 => sent += n,
-                            _ => break,
-                        }
-                    }
-                })
-                .expect("a connection");
-            self.client.poll(now);
-            self.server.poll(now);
-            self.server
-                .socket(theirs)
-                .with(|s| {
-                    loop {
-                        let read = match access {
-                            Access::Copy => s.recv(&mut into),
-                            Access::InPlace => s.read_with(|text| text.len()),
-                        };
-                        match read {
-                            Ok(n) if n > 0 => got += n,
-                            _ => break,
-                        }
-                    }
-                })
-                .expect("a connection");
-            self.server.poll(now);
+            bulk.sending_host(&mut self.client, now);
+            bulk.receiving_host(&mut self.server, now);
         }
-        start.elapsed().as_secs_f64()
+        let took = start.elapsed().as_secs_f64();
+        bulk.check.finish(total as u64)?;
+        Ok(took)
     }
 
     /// Seconds of `polls` polls of the server while nothing happens.
@@ -198,7 +253,7 @@ impl Pair {
                 let now = self.now();
                 self.client.poll(now);
                 while let Some(h) = self.client.next_news::<Flow, _>() {
-                    let done = self.client.socket(h).with(|s| client_step(s));
+                    let done = self.client.socket(h).with(client_step);
                     if done == Ok(true) {
                         ended += 1;
                         let _ = self.client.close(h);
@@ -211,7 +266,7 @@ impl Pair {
                     if h == listener {
                         continue;
                     }
-                    let done = self.server.socket(h).with(|s| server_step(s));
+                    let done = self.server.socket(h).with(server_step);
                     if done == Ok(true) {
                         answered += 1;
                         let _ = self.server.close(h);
@@ -224,24 +279,27 @@ impl Pair {
     }
 
     /// Sends `count` datagrams of `len` octets; seconds it took.
-    pub fn datagrams(&mut self, count: usize, len: usize) -> f64 {
+    pub fn datagrams(&mut self, count: usize, len: usize, text: Text) -> io::Result<f64> {
         let buffer = || vec![0; BUFFER].into_boxed_slice();
         let mut socket = Datagrams::new(9, buffer(), buffer());
         socket.bind(Some(SERVER.into()), 9);
         let theirs = self.server.open(socket).expect("a free port");
         let mine = self.client.open(Datagrams::new(8, buffer(), buffer()));
         let mine = mine.expect("a free port");
-        let (text, mut into) = (vec![0x5a; len], vec![0; len]);
-        let (mut sent, mut got) = (0, 0);
+        let (mut source, mut check) = (Source::new(text, len), Check::new(text, len));
+        let mut into = vec![0; len];
+        let mut sent = 0;
+        let total = (count * len) as u64;
         let start = Clock::now();
-        while got < count {
+        while check.got() < total {
             let now = self.now();
             let wrote = self.client.socket(mine).with(|s| {
                 let mut burst = 0;
                 while sent < count
                     && burst < Traffic::BURST
-                    && s.send_to(&text, (SERVER, 9).into()).is_ok()
+                    && s.send_to(source.next(len), (SERVER, 9).into()).is_ok()
                 {
+                    source.took(len);
                     sent += 1;
                     burst += 1;
                 }
@@ -251,7 +309,7 @@ impl Pair {
             while self.server.poll(now) == Next::Now {}
             let read = self.server.socket(theirs).with(|s| {
                 while s.recv_from(&mut into).is_ok() {
-                    got += 1;
+                    check.take(&into);
                 }
             });
             read.expect("a socket");
@@ -259,7 +317,8 @@ impl Pair {
         let took = start.elapsed().as_secs_f64();
         let _ = self.server.close(theirs);
         let _ = self.client.close(mine);
-        took
+        check.finish(total)?;
+        Ok(took)
     }
 }
 

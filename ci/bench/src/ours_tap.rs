@@ -12,6 +12,7 @@ use netstrata::tcp::congestion::Cubic;
 use netstrata::tcp::{Shutdown, SocketOf, State, Tcp, TcpSocket};
 use netstrata::wire::Mac;
 
+use crate::content::{Check, Source, Text};
 use crate::kernel::{self, HERE, MAC, PORT, STACK};
 use crate::ours::Seed;
 use crate::work::PIECE;
@@ -57,19 +58,22 @@ impl Behind {
 }
 
 /// Sends `total` octets to the kernel; seconds until it has read them all.
-pub fn out(offload: bool, total: u64) -> io::Result<f64> {
+pub fn out(offload: bool, total: u64, text: Text) -> io::Result<f64> {
     let mut behind = Behind::open(offload)?;
-    let sink = kernel::sink()?;
+    let sink = kernel::sink(text)?;
     let h = behind.connect()?;
-    let text = vec![0x5a; PIECE];
+    let mut source = Source::new(text, PIECE);
     let mut left = total;
     let start = Clock::now();
     while !sink.is_finished() {
         behind.with(h, |s| {
             while left > 0 {
                 let most = left.min(PIECE as u64) as usize;
-                match s.send(&text[..most]) {
-                    Ok(n) if n > 0 => left -= n as u64,
+                match s.send(source.next(most)) {
+                    Ok(n) if n > 0 => {
+                        source.took(n);
+                        left -= n as u64;
+                    }
                     _ => return,
                 }
             }
@@ -78,16 +82,16 @@ pub fn out(offload: bool, total: u64) -> io::Result<f64> {
         behind.poll();
     }
     let took = start.elapsed().as_secs_f64();
-    finish(sink, total)?;
+    kernel::joined(sink, total)?;
     Ok(took)
 }
 
 /// Receives `total` octets from the kernel; seconds from the first to the last.
-pub fn into(offload: bool, total: u64) -> io::Result<f64> {
+pub fn into(offload: bool, total: u64, text: Text) -> io::Result<f64> {
     let mut behind = Behind::open(offload)?;
     let listener = TcpSocket::listener((STACK, PORT).into(), 4);
     let listener = behind.host.open(listener).map_err(io::Error::other)?;
-    let source = kernel::source(total);
+    let source = kernel::source(total, text);
     let h = loop {
         behind.poll();
         if let Some(h) = behind.host.socket(listener).accept() {
@@ -95,27 +99,26 @@ pub fn into(offload: bool, total: u64) -> io::Result<f64> {
         }
     };
     let mut space = vec![0; PIECE];
-    let mut got = 0;
+    let mut check = Check::new(text, PIECE);
     let start = Clock::now();
-    while got < total {
+    while check.got() < total {
         behind.poll();
-        got += behind.with(h, |s| {
-            let mut got = 0;
+        behind.with(h, |s| {
             while let Ok(n) = s.recv(&mut space) {
                 if n == 0 {
                     break;
                 }
-                got += n as u64;
+                check.take(&space[..n]);
             }
-            got
         })?;
     }
     let took = start.elapsed().as_secs_f64();
+    check.finish(total)?;
     behind.with(h, |s| s.shutdown(Shutdown::Write))?;
     while !source.is_finished() {
         behind.poll();
     }
-    finish(source, total)?;
+    kernel::joined(source, total)?;
     Ok(took)
 }
 
@@ -142,14 +145,4 @@ pub fn round_trips(count: usize) -> io::Result<Vec<f64>> {
         behind.poll();
     }
     Ok(times)
-}
-
-fn finish(thread: std::thread::JoinHandle<io::Result<u64>>, total: u64) -> io::Result<()> {
-    let moved = thread.join().map_err(|_| io::Error::other("a thread"))??;
-    match moved == total {
-        true => Ok(()),
-        false => Err(io::Error::other(format!(
-            "{moved} octets instead of {total}"
-        ))),
-    }
 }

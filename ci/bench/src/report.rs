@@ -2,68 +2,99 @@
 
 use std::fmt::Write;
 
-use crate::rows::Measured;
-use crate::stats::Samples;
+use crate::results::Results;
+use crate::row::{Figures, Head, VERIFIED};
 
-fn figure(samples: &Samples) -> String {
-    let digits = |value: f64| match value {
+/// Three digits, more where there are more before the point.
+pub fn digits(value: f64) -> String {
+    match value {
+        v if v >= 10_000.0 => {
+            let text = format!("{v:.0}");
+            let (thousands, rest) = text.split_at(text.len() - 3);
+            format!("{thousands},{rest}")
+        }
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),
         v => format!("{v:.2}"),
-    };
-    let (least, most) = (digits(samples.min()), digits(samples.max()));
-    format!("{} ({least} to {most})", digits(samples.median()))
+    }
+}
+
+fn figure(it: &Figures) -> String {
+    let [median, least, most] = [it.median, it.least, it.most].map(digits);
+    match least == most {
+        true => median,
+        false => format!("{median} ({least} to {most})"),
+    }
+}
+
+/// What the others did, and what part of it we did.
+fn others(all: &[Figures]) -> Vec<String> {
+    let each = all.iter().skip(1).map(|it| match it.median.is_finite() {
+        true => format!("{} {}: x {:.2}", it.name, figure(it), it.ratio),
+        false => format!("{}: {}", it.name, it.note),
+    });
+    each.collect()
+}
+
+/// `met`, or what part of the bar was reached.
+fn verdict(head: &Head, all: &[Figures]) -> String {
+    match head.hardest(all) {
+        None => String::new(),
+        Some(beyond) if beyond >= 1.0 => "**met**".into(),
+        Some(beyond) => format!("{beyond:.2} of it"),
+    }
 }
 
 /// One row in one line.
-pub fn line(row: &Measured) -> String {
-    let mut text = format!("{:<11}", row.id);
-    for (name, samples) in &row.columns {
-        let _ = write!(text, "  {name} {}", figure(samples));
-    }
-    for (name, ratio) in ratios(row) {
-        let _ = write!(text, "  {ratio:.2} x {name}");
-    }
-    text + " " + row.unit
-}
-
-/// What our figure is of each other's.
-fn ratios(row: &Measured) -> Vec<(&'static str, f64)> {
-    let Some(((_, ours), others)) = row.columns.split_first() else {
-        return Vec::new();
-    };
-    let each = others.iter();
-    each.map(|(name, samples)| (*name, ours.ratio(samples)))
-        .collect()
+pub fn line(head: &Head, all: &[Figures]) -> String {
+    let ours = all.first().map(figure).unwrap_or_default();
+    let others = others(all).join("; ");
+    let verdict = verdict(head, all);
+    format!("{:<11} {ours} {}; {others}; {verdict}", head.id, head.unit)
 }
 
 /// The rows as a Markdown table.
-pub fn table(rows: &[Measured]) -> String {
+pub fn table(heads: &[Head], results: &Results) -> String {
     let mut text = String::from(
-        "| row | work | unit | netstrata | others | netstrata / other | bar |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| row | work | unit | netstrata | the others, and what part of each we reach | contents | bar | |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for row in rows {
-        let mut columns = row.columns.iter();
-        let ours = columns.next().map_or(String::new(), |(_, s)| figure(s));
-        let others: Vec<_> = columns.map(|(n, s)| format!("{n} {}", figure(s))).collect();
-        let all = ratios(row);
-        let all: Vec<_> = all.iter().map(|(n, r)| format!("{r:.2} x {n}")).collect();
-        let better = if row.more {
-            "more is better"
-        } else {
-            "less is better"
+    for head in heads {
+        let Some(all) = results.row(head.id) else {
+            continue;
         };
+        let better = if head.more { "more" } else { "less" };
+        let ours = all.first().map(figure).unwrap_or_default();
+        let verified = all.first().is_some_and(|it| it.note == VERIFIED);
         let _ = writeln!(
             text,
-            "| {} | {} | {}, {better} | {ours} | {} | {} | {} |",
-            row.id,
-            row.what,
-            row.unit,
-            others.join("; "),
-            all.join("; "),
-            row.bar,
+            "| {} | {} | {}, {better} is better | {ours} | {} | {} | {} | {} |",
+            head.id,
+            head.what,
+            head.unit,
+            others(all).join("; "),
+            if verified { VERIFIED } else { "" },
+            head.asked(),
+            verdict(head, all),
         );
     }
     text
+}
+
+/// `text` with what stands between two marks replaced.
+pub fn splice(text: &str, name: &str, new: &str) -> Option<String> {
+    let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = text.split_once(&open)?;
+    let (_, after) = rest.split_once(&close)?;
+    Some(format!("{before}{open}{new}{close}{after}"))
+}
+
+#[cfg(test)]
+#[test]
+fn replaces_between_marks() {
+    let text = "a\n<!-- t -->\nold\n<!-- /t -->\nb";
+    let new = "a\n<!-- t -->\nnew\n<!-- /t -->\nb";
+    assert_eq!(splice(text, "t", "new\n").as_deref(), Some(new));
+    assert_eq!(splice(text, "u", "new\n"), None);
+    assert_eq!(digits(123_456.0), "123,456");
 }

@@ -1,5 +1,6 @@
 //! The same work on smoltcp.
 
+use std::io;
 use std::time::Instant as Clock;
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -7,6 +8,7 @@ use smoltcp::socket::{tcp, udp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
+use crate::content::{Check, Source, Text};
 use crate::smol_cable::{End, cable};
 use crate::work::{Access, BUFFER, PIECE, Traffic};
 
@@ -105,21 +107,25 @@ impl Pair {
     }
 
     /// Sends `total` octets on the first connection, client to server; seconds it took.
-    pub fn bulk(&mut self, total: usize, access: Access) -> f64 {
+    pub fn bulk(&mut self, total: usize, access: Access, text: Text) -> io::Result<f64> {
         self.establish(1, BUFFER);
         let (theirs, mine) = self.flows[0];
-        let text = vec![0x5a; PIECE];
+        let (mut source, mut check) = (Source::new(text, PIECE), Check::new(text, BUFFER));
         let mut into = vec![0; PIECE];
-        let (mut sent, mut got) = (0, 0);
+        let mut sent = 0;
         let start = Clock::now();
-        while got < total {
+        while check.got() < total as u64 {
             let now = self.now();
             let s = self.client.tcp(mine);
             while sent < total && s.can_send() {
                 let most = PIECE.min(total - sent);
                 let wrote = match access {
-                    Access::Copy => s.send_slice(&text[..most]),
-                    Access::InPlace => s.send(|room| (room.len().min(most), room.len().min(most))),
+                    Access::Copy => s.send_slice(source.next(most)).inspect(|n| source.took(*n)),
+                    Access::InPlace => s.send(|room| {
+                        let len = room.len().min(most);
+                        let n = source.fill(&mut room[..len]);
+                        (n, n)
+                    }),
                 };
                 sent += wrote.expect("a connection");
             }
@@ -128,14 +134,19 @@ impl Pair {
             let s = self.server.tcp(theirs);
             while s.can_recv() {
                 let read = match access {
-                    Access::Copy => s.recv_slice(&mut into),
-                    Access::InPlace => s.recv(|text| (text.len(), text.len())),
+                    Access::Copy => {
+                        let read = s.recv_slice(&mut into);
+                        read.map(|n| check.take(&into[..n]))
+                    }
+                    Access::InPlace => s.recv(|text| (text.len(), check.take(text))),
                 };
-                got += read.expect("a connection");
+                read.expect("a connection");
             }
             self.server.poll(now);
         }
-        start.elapsed().as_secs_f64()
+        let took = start.elapsed().as_secs_f64();
+        check.finish(total as u64)?;
+        Ok(took)
     }
 
     /// Opens, uses (an octet each way) and closes `rounds` times `at_once` connections; seconds.
@@ -204,7 +215,7 @@ impl Pair {
     }
 
     /// Sends `count` datagrams of `len` octets; seconds it took.
-    pub fn datagrams(&mut self, count: usize, len: usize) -> f64 {
+    pub fn datagrams(&mut self, count: usize, len: usize, text: Text) -> io::Result<f64> {
         let socket = |port| {
             let buffer = || {
                 let meta = vec![udp::PacketMetadata::EMPTY; 4 * Traffic::BURST];
@@ -216,17 +227,20 @@ impl Pair {
         };
         let theirs = self.server.sockets.add(socket(9));
         let mine = self.client.sockets.add(socket(8));
-        let (text, mut into) = (vec![0x5a; len], vec![0; len]);
-        let (mut sent, mut got) = (0, 0);
+        let (mut source, mut check) = (Source::new(text, len), Check::new(text, len));
+        let mut into = vec![0; len];
+        let mut sent = 0;
+        let total = (count * len) as u64;
         let start = Clock::now();
-        while got < count {
+        while check.got() < total {
             let now = self.now();
             let s = self.client.sockets.get_mut::<udp::Socket<'_>>(mine);
             let mut burst = 0;
             while sent < count && burst < Traffic::BURST {
-                if s.send_slice(&text, (SERVER, 9)).is_err() {
+                if s.send_slice(source.next(len), (SERVER, 9)).is_err() {
                     break;
                 }
+                source.took(len);
                 sent += 1;
                 burst += 1;
             }
@@ -234,12 +248,13 @@ impl Pair {
             self.server.poll(now);
             let s = self.server.sockets.get_mut::<udp::Socket<'_>>(theirs);
             while s.recv_slice(&mut into).is_ok() {
-                got += 1;
+                check.take(&into);
             }
         }
         let took = start.elapsed().as_secs_f64();
         self.server.sockets.remove(theirs);
         self.client.sockets.remove(mine);
-        took
+        check.finish(total)?;
+        Ok(took)
     }
 }

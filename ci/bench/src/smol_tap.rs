@@ -12,6 +12,7 @@ use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 
+use crate::content::{Check, Source, Text};
 use crate::kernel::{self, HERE, MAC, PORT, STACK};
 use crate::tap_fd::{LARGEST, TapFd, VNET, pseudo, vnet_of};
 use crate::work::PIECE;
@@ -169,51 +170,58 @@ impl Behind {
 }
 
 /// Sends `total` octets to the kernel; seconds until it has read them.
-pub fn out(offload: bool, total: u64) -> io::Result<f64> {
+pub fn out(offload: bool, total: u64, text: Text) -> io::Result<f64> {
     let mut behind = Behind::open(offload)?;
-    let sink = kernel::sink()?;
+    let sink = kernel::sink(text)?;
     behind.connect()?;
-    let text = vec![0x5a; PIECE];
+    let mut source = Source::new(text, PIECE);
     let mut left = total;
     let start = Clock::now();
     while !sink.is_finished() {
         let socket = behind.socket();
         while left > 0 && socket.can_send() {
             let most = left.min(PIECE as u64) as usize;
-            left -= socket.send_slice(&text[..most]).unwrap_or(0) as u64;
+            let n = socket.send_slice(source.next(most)).unwrap_or(0);
+            source.took(n);
+            left -= n as u64;
         }
         if left == 0 {
             socket.close();
         }
         behind.poll();
     }
-    Ok(start.elapsed().as_secs_f64())
+    let took = start.elapsed().as_secs_f64();
+    kernel::joined(sink, total)?;
+    Ok(took)
 }
 
 /// Receives `total` octets from the kernel; seconds from the first to the last.
-pub fn into(offload: bool, total: u64) -> io::Result<f64> {
+pub fn into(offload: bool, total: u64, text: Text) -> io::Result<f64> {
     let mut behind = Behind::open(offload)?;
     let listening = behind.socket().listen(PORT);
     listening.map_err(|_| io::Error::other("listen"))?;
-    let source = kernel::source(total);
+    let source = kernel::source(total, text);
     while !behind.socket().may_recv() {
         behind.poll();
     }
     let mut space = vec![0; PIECE];
-    let mut got = 0;
+    let mut check = Check::new(text, PIECE);
     let start = Clock::now();
-    while got < total {
+    while check.got() < total {
         behind.poll();
         let socket = behind.socket();
         while socket.can_recv() {
-            got += socket.recv_slice(&mut space).unwrap_or(0) as u64;
+            let n = socket.recv_slice(&mut space).unwrap_or(0);
+            check.take(&space[..n]);
         }
     }
     let took = start.elapsed().as_secs_f64();
+    check.finish(total)?;
     behind.socket().close();
     while !source.is_finished() {
         behind.poll();
     }
+    kernel::joined(source, total)?;
     Ok(took)
 }
 

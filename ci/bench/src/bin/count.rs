@@ -1,0 +1,16 @@
+//! The work that ci/instructions.sh counts, without the peers.
+
+#[path = "../content.rs"]
+mod content;
+#[path = "../count.rs"]
+mod count;
+#[expect(dead_code, reason = "not all of it is counted")]
+#[path = "../ours.rs"]
+mod ours;
+#[expect(dead_code, reason = "not all of it is counted")]
+#[path = "../work.rs"]
+mod work;
+
+fn main() {
+    count::run(std::env::args().skip(1));
+}
