@@ -173,6 +173,16 @@ impl Cell {
         line.min(MSS / (fast + timeout * (1.0 + 32.0 * p * p)))
     }
 
+    /// How many of `all` shares of the processor it wants: all where the path is fast.
+    pub fn share(&self, all: usize) -> usize {
+        let megabits = self.limit() / 125_000.0;
+        match (self.rate, megabits) {
+            (101.., _) => all,
+            (_, 20.0..) => all.div_ceil(4),
+            _ => 1,
+        }
+    }
+
     /// Octets to send so that a run takes about `seconds`, at most `most`.
     pub fn octets(&self, seconds: f64, most: u64) -> u64 {
         let octets = self.limit() * seconds;

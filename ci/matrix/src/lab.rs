@@ -14,6 +14,33 @@ use phy::Tap;
 pub const NEAR: (Ipv4Addr, &str) = (Ipv4Addr::new(10, 213, 0, 1), "02:00:00:00:00:01");
 /// The other side.
 pub const FAR: (Ipv4Addr, &str) = (Ipv4Addr::new(10, 213, 0, 2), "02:00:00:00:00:02");
+/// Counters that tell how losses were repaired.
+const COUNTED: [&str; 24] = [
+    "OutSegs",
+    "RetransSegs",
+    "DelayedACKs",
+    "TCPPureAcks",
+    "TCPSackRecovery",
+    "TCPSACKReorder",
+    "TCPTSReorder",
+    "TCPFullUndo",
+    "TCPPartialUndo",
+    "TCPDSACKUndo",
+    "TCPLossUndo",
+    "TCPLostRetransmit",
+    "TCPSackFailures",
+    "TCPLossFailures",
+    "TCPFastRetrans",
+    "TCPSlowStartRetrans",
+    "TCPTimeouts",
+    "TCPLossProbes",
+    "TCPLossProbeRecovery",
+    "TCPSpuriousRTOs",
+    "TCPDSACKRecv",
+    "TCPDSACKOldSent",
+    "TCPOFOQueue",
+    "TCPSynRetrans",
+];
 /// The tap in every namespace.
 const TAP: &str = "wire0";
 
@@ -87,5 +114,25 @@ impl Kernel {
     pub fn number(&self, name: &str) -> String {
         let read = || std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
         self.place.run(read).unwrap_or_default().trim().to_owned()
+    }
+
+    /// What its TCP counted of trouble, by the names of `/proc/net/netstat`.
+    pub fn counters(&self) -> String {
+        let read = || {
+            let all = |file| std::fs::read_to_string(file).unwrap_or_default();
+            all("/proc/thread-self/net/snmp") + &all("/proc/thread-self/net/netstat")
+        };
+        let text = self.place.run(read);
+        let lines: Vec<&str> = text.lines().collect();
+        let mut said = Vec::new();
+        for pair in lines.chunks(2) {
+            let [names, values] = pair else { continue };
+            let both = names.split(' ').zip(values.split(' ')).skip(1);
+            said.extend(
+                both.filter(|(name, value)| COUNTED.contains(name) && *value != "0")
+                    .map(|(name, value)| format!("{name} {value}")),
+            );
+        }
+        said.join(" ")
     }
 }

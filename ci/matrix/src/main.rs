@@ -6,192 +6,78 @@
 //! octet is compared. The wire is [`phy::Fault`] in user space in all three; both ends run CUBIC
 //! unless told otherwise, chosen before they connect. See `ci/matrix.sh` for the words.
 
+mod asked;
 mod cell;
 mod kernel;
 mod lab;
+mod notes;
 mod ours;
+mod run;
 mod table;
+mod turns;
 mod wire;
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use netstrata::tcp::Algorithm;
-
+use asked::Asked;
 use cell::Cell;
-use kernel::Transfer;
 use lab::{FAR, Kernel, NEAR};
 use ours::Part;
+use run::{Run, Task};
 use table::Row;
+use turns::Turns;
 
-/// What was asked for.
-#[derive(Debug)]
-struct Asked {
-    quick: bool,
-    full: bool,
-    verbose: bool,
-    jobs: usize,
-    repeat: usize,
-    seconds: f64,
-    only: Option<String>,
-    cc: Algorithm,
-}
-
-/// One run over a path: octets per second, and whether all arrived.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Run {
-    pub rate: f64,
-    pub whole: bool,
-}
-
-fn run_of(transfer: &Transfer) -> Run {
-    let got = transfer.got.load(Ordering::Relaxed);
-    let whole = transfer.is_whole();
-    let seconds = if whole {
-        transfer.took.load(Ordering::Relaxed) as f64 / 1e6
-    } else {
-        transfer.start.elapsed().as_secs_f64()
-    };
-    Run {
-        rate: got as f64 / seconds.max(1e-6),
-        whole,
+/// The three contests over one path, at the same time where the path is slow.
+fn contest(task: &Task<'_>, alone: bool) -> io::Result<[Run; 3]> {
+    if alone {
+        return Ok([
+            run::linux(task)?,
+            run::mixed(task, Part::Sends)?,
+            run::mixed(task, Part::Receives)?,
+        ]);
     }
-}
-
-/// A kernel against a kernel.
-fn linux(cell: &Cell, octets: u64, limit: Duration, seed: u64) -> io::Result<Run> {
-    let (near, near_tap) = Kernel::new(NEAR, FAR)?;
-    let (far, far_tap) = Kernel::new(FAR, NEAR)?;
-    let listener = kernel::listen(&far, cell.buffer)?;
-    let transfer = Transfer::new(octets, limit, cell.buffer);
-    let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let wire = scope.spawn(|| wire::carry(near_tap, far_tap, cell.fault(seed), &stop));
-        let receives = scope.spawn(|| kernel::receive(&listener, &transfer));
-        let sent = kernel::send(&near, far.ip, &transfer);
-        let received = receives.join().expect("no panic");
-        stop.store(true, Ordering::Relaxed);
-        wire.join().expect("no panic")?;
-        outcome(&transfer, [sent, received])
+        let linux = scope.spawn(|| run::linux(task));
+        let out = scope.spawn(|| run::mixed(task, Part::Sends));
+        let into = run::mixed(task, Part::Receives);
+        let join = |run: std::thread::ScopedJoinHandle<'_, _>| run.join().expect("no panic");
+        Ok([join(linux)?, join(out)?, into?])
     })
 }
 
-/// What came of a transfer whose ends said so.
-fn outcome(transfer: &Transfer, ends: [io::Result<()>; 2]) -> io::Result<Run> {
-    for end in ends {
-        match end {
-            // Late is told by the run.
-            Err(e) if !transfer.is_late() => return Err(e),
-            _ => {}
-        }
+/// Octets for a path, and how long they may take.
+fn amount(cell: &Cell, asked: &Asked) -> io::Result<(u64, Duration)> {
+    const ALL: u64 = 50_000_000;
+    let patience = |seconds: f64| Duration::from_secs_f64(seconds * 6.0 + 30.0);
+    if !asked.full {
+        let octets = cell.octets(asked.seconds, ALL);
+        return Ok((octets, patience(asked.seconds)));
     }
-    Ok(run_of(transfer))
-}
-
-/// Our stack against a kernel.
-fn mixed(
-    cell: &Cell,
-    part: Part,
-    cc: Algorithm,
-    octets: u64,
-    limit: Duration,
-    seed: u64,
-) -> io::Result<(Run, String)> {
-    let (near, tap) = Kernel::new(NEAR, FAR)?;
-    let listener = kernel::listen(&near, cell.buffer)?;
-    let transfer = Transfer::new(octets, limit, cell.buffer);
-    let stop = AtomicBool::new(false);
-    let fault = cell.fault(seed);
-    std::thread::scope(|scope| {
-        let play = || ours::play(tap, fault, part, near.ip, cc, &transfer, &stop);
-        let we = scope.spawn(play);
-        let it = match part {
-            Part::Sends => kernel::receive(&listener, &transfer),
-            Part::Receives => kernel::send(&near, FAR.0, &transfer),
-        };
-        stop.store(true, Ordering::Relaxed);
-        let (we, line) = match we.join().expect("no panic") {
-            Ok(line) => (Ok(()), line),
-            Err(e) => (Err(e), String::new()),
-        };
-        Ok((outcome(&transfer, [we, it])?, line))
-    })
-}
-
-/// The middle one of some runs.
-fn median(mut runs: Vec<Run>) -> Run {
-    runs.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    let whole = runs.iter().all(|run| run.whole);
-    let rate = runs.get(runs.len() / 2).map_or(0.0, |run| run.rate);
-    Run { rate, whole }
-}
-
-fn measure(cell: &Cell, asked: &Asked) -> io::Result<Row> {
-    let (seconds, limit) = if asked.full {
-        (1e9, Duration::from_secs(7200))
-    } else {
-        (
-            asked.seconds,
-            Duration::from_secs_f64(asked.seconds * 6.0 + 10.0),
-        )
+    let Some(budget) = asked.budget else {
+        return Ok((ALL, Duration::from_secs(7 * 24 * 3600)));
     };
-    let octets = cell.octets(seconds, 50_000_000);
-    let (mut l, mut o, mut i) = (Vec::new(), Vec::new(), Vec::new());
-    let mut lines = Vec::new();
-    for n in 0..asked.repeat as u64 {
-        let seed = 7 + n;
-        l.push(linux(cell, octets, limit, seed)?);
-        let (run, line) = mixed(cell, Part::Sends, asked.cc, octets, limit, seed)?;
-        o.push(run);
-        lines.push(line);
-        let (run, line) = mixed(cell, Part::Receives, asked.cc, octets, limit, seed)?;
-        i.push(run);
-        lines.push(line);
+    // What the kernel carries in that time, as far as two tries tell.
+    let limit = Duration::from_secs_f64(budget / 8.0);
+    let mut tries = Vec::new();
+    for seed in [3, 4] {
+        tries.push(run::linux(&Task {
+            cell,
+            octets: cell.octets(budget / 40.0, ALL / 10),
+            limit,
+            seed,
+            cc: asked.cc,
+            notes: None,
+        })?);
     }
-    Ok(Row {
-        cell: *cell,
-        octets,
-        linux: median(l),
-        out: median(o),
-        into: median(i),
-        lines,
-    })
-}
-
-fn asked() -> Result<Asked, String> {
-    let mut asked = Asked {
-        quick: false,
-        full: false,
-        verbose: false,
-        jobs: 1,
-        repeat: 1,
-        seconds: 8.0,
-        only: None,
-        cc: Algorithm::Cubic,
-    };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or(format!("{word} what?"));
-        let bad = |e: &dyn std::fmt::Display| format!("{word}: {e}");
-        match word.as_str() {
-            "--quick" => asked.quick = true,
-            "--full" => asked.full = true,
-            "--verbose" => asked.verbose = true,
-            "--jobs" => asked.jobs = value()?.parse().map_err(|e| bad(&e))?,
-            "--repeat" => asked.repeat = value()?.parse().map_err(|e| bad(&e))?,
-            "--seconds" => asked.seconds = value()?.parse().map_err(|e| bad(&e))?,
-            "--only" => asked.only = Some(value()?),
-            "--cc" => asked.cc = value()?.parse().map_err(|e| bad(&e))?,
-            _ => return Err(format!("what is {word}?")),
-        }
-    }
-    Ok(asked)
+    let rate = table::rate_of(&tries);
+    let octets = ((rate * budget * 0.7) as u64).clamp(50_000, ALL);
+    Ok((octets, patience(budget)))
 }
 
 fn main() {
-    let asked = asked().unwrap_or_else(|why| {
+    let asked = asked::read().unwrap_or_else(|why| {
         eprintln!("matrix: {why}");
         std::process::exit(2);
     });
@@ -214,38 +100,57 @@ fn main() {
             std::process::exit(2);
         }
     }
-    let next = AtomicUsize::new(0);
+    let turns = Turns::new(asked.jobs.max(1));
     let rows = Mutex::new(Vec::new());
-    let work = |fast: bool| {
-        while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // Fast paths want the processor for themselves.
-            if (cell.rate > 100) != fast {
-                if !fast {
-                    next.fetch_sub(1, Ordering::Relaxed);
-                    return;
-                }
-                continue;
-            }
-            match measure(cell, &asked) {
+    std::thread::scope(|scope| {
+        for cell in &cells {
+            let (turns, rows, asked) = (&turns, &rows, &asked);
+            scope.spawn(move || match measure(cell, asked, turns) {
                 Ok(row) => {
                     let mut rows = rows.lock().expect("no panic");
                     table::line(&row, asked.verbose);
                     rows.push(row);
                 }
                 Err(e) => eprintln!("{}: {e}", cell.name()),
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..asked.jobs.max(1) {
-            scope.spawn(|| work(false));
+            });
         }
     });
-    next.store(0, Ordering::Relaxed);
-    work(true);
     let rows = rows.into_inner().expect("no panic");
     table::foot(&rows);
     if rows.len() < cells.len() {
         std::process::exit(1);
     }
+}
+
+/// All runs over one path, each in its turn.
+fn measure(cell: &Cell, asked: &Asked, turns: &Turns) -> io::Result<Row> {
+    let share = cell.share(turns.all());
+    let alone = cell.rate > 100;
+    let (octets, limit) = turns.take(share, || amount(cell, asked))?;
+    let results = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for n in 0..asked.repeat as u64 {
+            let results = &results;
+            scope.spawn(move || {
+                let task = Task {
+                    cell,
+                    octets,
+                    limit,
+                    seed: 7 + n,
+                    cc: asked.cc,
+                    notes: asked.notes.as_deref().map(|folder| (folder, asked.slow)),
+                };
+                let runs = turns.take(share, || contest(&task, alone));
+                results.lock().expect("no panic").push(runs);
+            });
+        }
+    });
+    let mut row = Row::new(cell, octets);
+    for runs in results.into_inner().expect("no panic") {
+        let [linux, out, into] = runs?;
+        row.linux.push(linux);
+        row.out.push(out);
+        row.into.push(into);
+    }
+    Ok(row)
 }

@@ -9,17 +9,20 @@ use netstrata::host::{Pattern, os_rng};
 use netstrata::iface::Ethernet;
 use netstrata::net::Ipv4;
 use netstrata::socket::{Handle, SlabSockets};
-use netstrata::tcp::congestion::Any;
+use netstrata::tcp::congestion::{Any, Observed};
 use netstrata::tcp::{Algorithm, RecvError, SendError, SocketOf, Tcp, TcpSocket};
 use netstrata::wire::Mac;
 use netstrata::{Next, Stack};
-use phy::{Clock, Fault, FaultConfig, Monotonic, Tap, Waiter, Watch};
+use phy::{Clock, Fault, FaultConfig, Monotonic, Tap, Tracer, Waiter, Watch};
 
 use crate::kernel::{PORT, Transfer};
 use crate::lab::{FAR, NEAR};
+use crate::notes::{Diary, Notes};
+use crate::wire::Noted;
 
-type Host = Stack<Ethernet<Fault<Tap>>, Ipv4, (Tcp<Any>,), SlabSockets>;
-type Sock = SocketOf<SlabSockets, Any>;
+type Control = Observed<Any, Diary>;
+type Host = Stack<Ethernet<Tracer<Fault<Noted>, Notes>>, Ipv4, (Tcp<Control>,), SlabSockets>;
+type Sock = SocketOf<SlabSockets, Control>;
 
 /// What our end does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +33,15 @@ pub enum Part {
     Receives,
 }
 
-fn host(tap: Tap, fault: FaultConfig) -> io::Result<Host> {
-    let mut link = Ethernet::new(Fault::new(tap, fault), Mac([2, 0, 0, 0, 0, 2]));
+fn host(tap: Tap, fault: FaultConfig, [near, far]: [Notes; 2]) -> io::Result<Host> {
+    Diary::open(&far);
+    let tap = Tracer::with_observer(tap, near);
+    let link = Tracer::with_observer(Fault::new(tap, fault), far);
+    let mut link = Ethernet::new(link, Mac([2, 0, 0, 0, 0, 2]));
     link.add_static(NEAR.0.into(), Mac([2, 0, 0, 0, 0, 1]))
         .map_err(io::Error::other)?;
     let ip = Ipv4::default().with(0, FAR.0, 24);
-    let tcp = Tcp::<Any>::default();
+    let tcp = Tcp::<Control>::default();
     Ok(Stack::new(link, ip, (tcp,), SlabSockets, &mut os_rng()))
 }
 
@@ -53,7 +59,7 @@ fn prepare(socket: &mut Sock, cc: Algorithm, buffer: Option<usize>) {
 /// Returns a line about the connection.
 pub fn play(
     tap: Tap,
-    fault: FaultConfig,
+    (fault, notes): (FaultConfig, [Notes; 2]),
     part: Part,
     peer: Ipv4Addr,
     cc: Algorithm,
@@ -61,7 +67,7 @@ pub fn play(
     stop: &AtomicBool,
 ) -> io::Result<String> {
     let fd = tap.as_fd().try_clone_to_owned()?;
-    let mut host = host(tap, fault)?;
+    let mut host = host(tap, fault, notes)?;
     let (clock, waiter) = (Monotonic::new(), Waiter::new()?);
     let mut socket = TcpSocket::closed();
     prepare(&mut socket, cc, transfer.buffer);
@@ -105,7 +111,11 @@ pub fn play(
         let now = clock.now();
         let line = host.socket(h).look(|s| s.info(&config, now));
         if let Ok(Some(info)) = line {
-            last = info.to_string();
+            last = format!(
+                "total_rto:{} rto_ms:{} {info}",
+                info.total_rto,
+                info.total_rto_time.as_millis()
+            );
         }
     }
     Ok(last)

@@ -5,16 +5,20 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use phy::{
-    Clock, Device, Fault, FaultConfig, Instant, Monotonic, RxMeta, Tap, TxMeta, TxToken, Waiter,
-    Watch,
+    Clock, Device, Fault, FaultConfig, Instant, Monotonic, RxMeta, Tap, Tracer, TxMeta, TxToken,
+    Waiter, Watch,
 };
 
+use crate::notes::Notes;
+
+/// A tap that is watched.
+pub type Noted = Tracer<Tap, Notes>;
 /// Frames moved at a time.
 const BATCH: usize = 64;
 
 /// Carries frames between two taps through `fault`, the same each way, until `stop`.
-pub fn carry(near: Tap, far: Tap, fault: FaultConfig, stop: &AtomicBool) -> io::Result<()> {
-    let fds = [near.as_fd(), far.as_fd()].map(|fd| fd.try_clone_to_owned());
+pub fn carry(near: Noted, far: Noted, fault: FaultConfig, stop: &AtomicBool) -> io::Result<()> {
+    let fds = [near.get_ref().as_fd(), far.get_ref().as_fd()].map(|fd| fd.try_clone_to_owned());
     let [a, b] = fds;
     let (a, b) = (a?, b?);
     let (mut near, mut far) = (near, Fault::new(far, fault));
