@@ -29,8 +29,19 @@ pub enum Owed {
     No,
     /// Yes, when the timer says so or with the next segment.
     Delayed,
+    /// The same, or as soon as the application has read all there is: a peer that says it pushes,
+    /// or sends no full segment, may have no more to send before it hears of this.
+    Read,
     /// Yes, now.
     Now,
+}
+
+impl Owed {
+    /// Does the timer run for it?
+    #[inline]
+    pub(super) const fn waits(self) -> bool {
+        matches!(self, Self::Delayed | Self::Read)
+    }
 }
 
 /// State of sending acknowledgments.
@@ -80,9 +91,10 @@ fn admit(count: &mut u8, since: &mut u32, now: Instant, period: Duration, most: 
 }
 
 impl<C: Congestion> Tcb<C> {
-    /// Text came and moved RCV.NXT, or did not: decides when it is acknowledged.
+    /// Text came and moved RCV.NXT, or did not: decides when it is acknowledged; `pushed` if its
+    /// sender may wait for that.
     #[inline]
-    pub(super) fn text_arrived(&mut self, cfg: &Config, now: Instant) {
+    pub(super) fn text_arrived(&mut self, cfg: &Config, now: Instant, pushed: bool) {
         let least = ack_delay(cfg.ack_delay_min);
         let most = ack_delay(cfg.ack_delay_max).max(least);
         let now_ms = now.millis() as u32;
@@ -109,15 +121,22 @@ impl<C: Congestion> Tcb<C> {
         self.ack.delay_ms = delay.clamp(least, most) as u8;
 
         let unacked = self.rcv_nxt.since(self.ack.last_sent);
-        let quick = self.ack.quick > 0 && !self.ack.interactive;
+        let quick = self.acknowledges_each();
         // More than a full segment: the second one (RFC 5681 §4.2), whole or not.
         if quick || self.options.quickack || unacked > u32::from(self.ack.rcv_mss) {
             self.ack.owed = Owed::Now;
         } else if self.ack.owed == Owed::No {
-            self.ack.owed = Owed::Delayed;
+            self.ack.owed = if pushed { Owed::Read } else { Owed::Delayed };
             let wait = self.delay(least);
             self.timers.set(Timer::Ack, now + wait);
         }
+    }
+
+    /// Does every segment with text get an acknowledgment of its own, and at once? At the start
+    /// and after a pause, when the peer's window is so small that it may wait for any of them.
+    #[inline]
+    pub(super) fn acknowledges_each(&self) -> bool {
+        self.ack.quick > 0 && !self.ack.interactive
     }
 
     /// How long the next acknowledgment may wait: no longer than a round trip of a path whose
@@ -134,8 +153,10 @@ impl<C: Congestion> Tcb<C> {
     /// What the peer's full segments hold, from the length of one: up at once, and down where
     /// two in a row are as small, of which a sender with more to send makes no others. A short
     /// one with PSH is the end of a text and tells nothing, unless no path is that narrow.
+    ///
+    /// True if its sender may have no more to send before it is acknowledged.
     #[inline(always)]
-    pub(super) fn measure_segment(&mut self, cfg: &Config, len: usize, pushed: bool) {
+    pub(super) fn measure_segment(&mut self, cfg: &Config, len: usize, pushed: bool) -> bool {
         let overhead = if self.timestamps { 12 } else { 0 };
         let full = self.adv_mss.saturating_sub(overhead).max(1);
         let len = u16::try_from(len).unwrap_or(u16::MAX);
@@ -147,12 +168,25 @@ impl<C: Congestion> Tcb<C> {
         }
         if len >= ack.rcv_mss {
             ack.rcv_mss = len.min(full);
-        } else if len >= cfg.mss_default || !pushed && len >= cfg.rcv_mss_min {
+            return pushed;
+        }
+        if len >= cfg.mss_default || !pushed && len >= cfg.rcv_mss_min {
             if ack.smaller == len {
                 ack.rcv_mss = len;
             }
             ack.smaller = len;
         }
+        true
+    }
+
+    /// The application has read: what was acknowledged when it has read all, is.
+    pub(super) fn read_acknowledges(&mut self, rx: &impl RecvBuf) -> bool {
+        let all = self.ack.owed == Owed::Read && rx.window() >= rx.capacity();
+        let due = all && !self.ack.interactive;
+        if due {
+            self.ack.owed = Owed::Now;
+        }
+        due
     }
 
     /// The next acknowledgments go out at once, as many as the peer needs to fill half of the
@@ -166,7 +200,7 @@ impl<C: Congestion> Tcb<C> {
 
     /// The delayed acknowledgment's time has come.
     pub(super) fn ack_due(&mut self, cfg: &Config) {
-        if self.ack.owed == Owed::Delayed {
+        if self.ack.owed.waits() {
             self.ack.owed = Owed::Now;
             // Nothing came to ride on. Next time wait longer, unless we thought that we answer.
             self.ack.delay_ms = if self.ack.interactive {

@@ -142,7 +142,8 @@ impl<C: Congestion> Tcb<C> {
             && segment.options.user_timeout.is_none()
             && !self.fin_seen
             && self.level != Level::Full
-            && !self.orphan;
+            && !self.orphan
+            && !self.acknowledges_each();
         let advance = segment.ack.since(self.snd_una);
         let len = segment.payload.len();
         if !plain
@@ -177,8 +178,8 @@ impl<C: Congestion> Tcb<C> {
         // It is the latest there is, so its window counts (RFC 9293 §3.10.7.4, fifth).
         self.take_window(segment);
         if len > 0 {
-            self.measure_segment(cfg, len, segment.flags.psh());
-            news |= self.text_in_order(cfg, now, segment.payload, rx);
+            let pushed = self.measure_segment(cfg, len, segment.flags.psh());
+            news |= self.text_in_order(cfg, now, segment.payload, pushed, rx);
             self.tune_receive(cfg, now, len, echo, rx);
         }
         let ready = self.wants_to_send(tx);
@@ -317,10 +318,10 @@ impl<C: Congestion> Tcb<C> {
         }
         if len > 0 && self.state.receives() {
             let nxt = self.rcv_nxt;
-            let out_of_order = seq.gt(nxt);
+            let each = seq.gt(nxt) || !self.reassembly.gaps.is_empty();
             let text = segment.payload.len();
-            self.measure_segment(cfg, text, flags.psh());
-            if !self.text(cfg, now, seq, segment.payload, flags.fin(), rx) {
+            let pushed = self.measure_segment(cfg, text, flags.psh());
+            if !self.text(cfg, now, seq, segment.payload, (flags.fin(), pushed), rx) {
                 effects.dropped = Some(Drop::Memory);
             }
             self.tune_receive(cfg, now, text, echo, rx);
@@ -328,8 +329,9 @@ impl<C: Congestion> Tcb<C> {
                 if let Some(gone) = self.fin(now, rx) {
                     return gone;
                 }
-            } else if out_of_order {
-                // RFC 5681 §4.2: at once, so that the sender counts every one of them.
+            } else if each || self.acknowledges_each() && !self.has_work(tx) {
+                // RFC 5681 §4.2: at once and each of them, so that the sender counts every one,
+                // and hears of them where acknowledgments get lost as well.
                 effects.answer = Some(self.ack_plan(now, rx));
             }
             effects.news = self.rcv_nxt != nxt;
@@ -390,13 +392,14 @@ impl<C: Congestion> Tcb<C> {
         cfg: &Config,
         now: Instant,
         text: &[u8],
+        pushed: bool,
         rx: &mut impl RecvBuf,
     ) -> bool {
         let stored = rx.write(0, text).min(text.len());
         rx.commit(stored);
         self.rcv_nxt += stored as u32;
         self.counts.received = self.counts.received.wrapping_add(stored as u64);
-        self.text_arrived(cfg, now);
+        self.text_arrived(cfg, now, pushed);
         if stored < text.len() {
             self.ack.owed = Owed::Now;
         }
@@ -417,7 +420,7 @@ impl<C: Congestion> Tcb<C> {
         now: Instant,
         seq: SeqNum,
         text: &[u8],
-        fin: bool,
+        (fin, pushed): (bool, bool),
         rx: &mut impl RecvBuf,
     ) -> bool {
         let text_end = seq + text.len() as u32;
@@ -460,7 +463,7 @@ impl<C: Congestion> Tcb<C> {
                 self.out_of_order(cfg, offset as u32, stored);
                 self.count_out_of_order();
             }
-            self.text_arrived(cfg, now);
+            self.text_arrived(cfg, now, pushed);
         }
         if let Some(fin_at) = fin_at.filter(|at| *at != self.rcv_nxt) {
             self.rare.make().fin_at = Some(fin_at);

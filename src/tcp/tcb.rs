@@ -485,7 +485,7 @@ impl<C> Tcb<C> {
         let push = options.nodelay && (!old.nodelay || self.more) || !options.cork && old.cork;
         self.options = Chosen::new(options);
         self.rcv_ssthresh = self.rcv_ssthresh.min(self.options.window_clamp());
-        if options.quickack && self.ack.owed == Owed::Delayed {
+        if options.quickack && self.ack.owed.waits() {
             self.ack.owed = Owed::Now;
         }
         self.push_due |= push;

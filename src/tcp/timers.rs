@@ -295,7 +295,7 @@ impl<C: Congestion> Tcb<C> {
         if due {
             self.ack.owed = Owed::Now;
         }
-        due
+        self.read_acknowledges(rx) || due
     }
 
     /// The connection is beyond hope.

@@ -150,13 +150,16 @@ impl<S> Curve<S> {
         };
     }
 
-    /// W_cubic one round trip ahead, octets.
+    /// W_cubic one round trip ahead, octets. The way from the plateau is taken in whole segments
+    /// begun towards it, so that a window of few segments does not wait for a fraction of one.
     fn target(&self, now: u32, path: Path) -> u32 {
         let time = now
             .wrapping_sub(self.epoch)
             .saturating_add(path.min_rtt / 1000);
         let place = i64::from(self.offset).saturating_add(i64::from(time));
         let octets = u32::try_from(rise(place.unsigned_abs(), path.mss)).unwrap_or(u32::MAX);
+        let part = octets.checked_rem(u32::from(path.mss)).unwrap_or(0);
+        let octets = octets.saturating_sub(part);
         if place < 0 {
             self.origin.saturating_sub(octets)
         } else {
@@ -203,13 +206,14 @@ impl<S> Curve<S> {
 
     /// Segments that the window grows by for `acked` octets.
     fn avoid(&mut self, now: u32, acked: u32, path: Path) -> u32 {
-        if !self.in_epoch {
+        let old = now.wrapping_sub(self.counted_at) > FRESH;
+        let stale = old || self.counted_for != path.window;
+        // What was computed a moment ago for this window holds beyond a loss that left it.
+        if stale && !self.in_epoch {
             self.begin_epoch(now, path);
-            self.compute_need(now, path);
         }
         self.uncounted = self.uncounted.saturating_add(acked);
-        let stale = now.wrapping_sub(self.counted_at) > FRESH;
-        if stale || self.counted_for != path.window {
+        if stale {
             self.compute_need(now, path);
         }
         // What was acknowledged while more was needed counts for one segment at most.

@@ -165,3 +165,62 @@ fn few_at_once_for_a_small_window() {
     );
     snapshot!("acks_small_window", text);
 }
+
+/// RFC 5681 §4.2: each of the first segments, and of those after a pause, is acknowledged by
+/// itself, also where several come at once, for an acknowledgment may get lost; so is what fills
+/// a hole. That of the very first goes with the next one's where both come at once. Later the second of two is enough.
+#[test]
+fn each_of_a_batch() {
+    let mut h = Harness::accepted(plain(), 1460);
+    let text = h.play(
+        "<< . 1:1461 ack 1 win 512
+        << . 1461:2921 ack 1 win 512
+        << . 2921:4381 ack 1 win 512
+        < . 4381:5841 ack 1 win 512",
+    );
+    snapshot!("acks_batch_first", text);
+    let mut h = settled();
+    let text = h.play(
+        "<< . 23361:24821 ack 1 win 512
+        < . 24821:26281 ack 1 win 512
+        # a hole, and what fills it
+        < . 27741:29201 ack 1 win 512
+        << . 26281:27741 ack 1 win 512
+        < . 29201:30661 ack 1 win 512
+        +5s
+        << . 30661:32121 ack 1 win 512
+        << . 32121:33581 ack 1 win 512
+        < . 33581:35041 ack 1 win 512",
+    );
+    snapshot!("acks_batch_later", text);
+}
+
+/// A text that its sender pushed, or that is no full segment, may be all that it sends before it
+/// is acknowledged: it is, when the application has read all (RFC 9293 §3.9.1, PSH; RFC 1122
+/// §4.2.3.2 sets the delay's upper bound only). Not where we answer, and what is not read waits.
+#[test]
+fn pushed_text_when_read() {
+    let mut h = settled();
+    let text = h.play(
+        "< P. 23361:24821 ack 1 win 512
+        +1ms
+        read
+        # a full segment that is not pushed
+        < . 24821:26281 ack 1 win 512
+        read
+        +40ms
+        # an end, not read
+        < . 26281:26381 ack 1 win 512
+        +80ms
+        < . 26381:26391 ack 1 win 512
+        read
+        # an answer of ours carries it
+        < P. 26391:26401 ack 1 win 512
+        write 10
+        +1ms
+        < P. 26401:26411 ack 11 win 512
+        read
+        +200ms",
+    );
+    snapshot!("acks_pushed", text);
+}

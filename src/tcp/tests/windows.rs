@@ -56,7 +56,9 @@ fn is_not_taken_back() {
         # from now on it is what the clamp says
         < . 18921:20001 ack 1 win 512
         read
-        < . 20001:21461 ack 1 win 512",
+        < . 20001:21461 ack 1 win 512
+        read
+        < . 21461:22921 ack 1 win 512",
     );
     snapshot!("windows_edge", text);
 }

@@ -340,6 +340,28 @@ fn back_after_a_timeout() {
     assert!(sim.utilization(2900) >= 95);
 }
 
+/// The curve counts whole segments, so that a small window is not stuck below its plateau until
+/// the curve has risen by one, long after the window of Reno would be there; no faster than half
+/// of what is acknowledged (RFC 9438 §4.4).
+#[test]
+fn small_windows_come_back_soon() {
+    let mut bulk = Bulk::<Cubic>::new(2);
+    for _ in 0..4 {
+        bulk.lose(Loss::Detected);
+    }
+    assert_eq!(bulk.cc.window(), 2401);
+    bulk.round();
+    assert_eq!(bulk.segments(), 2);
+    bulk.round();
+    bulk.round();
+    assert_eq!(bulk.segments(), 3);
+    // On the plateau there is no hurry.
+    for _ in 0..4 {
+        bulk.round();
+    }
+    assert_eq!(bulk.segments(), 3);
+}
+
 /// A connection pays for it whether it sends or not.
 #[test]
 fn state_is_small() {
