@@ -8,6 +8,8 @@ mod datagrams;
 mod gro;
 #[path = "udp/runs.rs"]
 mod runs;
+#[path = "udp/segments.rs"]
+mod segments;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;

@@ -20,6 +20,9 @@ pub struct Capabilities {
     pub rx_csum: bool,
     /// Set when the device cuts large TCP segments itself.
     pub gso: Option<GsoLimits>,
+    /// Set when the device cuts several UDP datagrams of equal size, the last one perhaps
+    /// shorter, out of one frame.
+    pub uso: Option<GsoLimits>,
     /// How many frames one `receive` or one `flush` moves at best; at least 1.
     pub burst: usize,
     /// Whether frames can be expected to leave at all.
@@ -65,6 +68,7 @@ impl Capabilities {
             tx_csum: false,
             rx_csum: false,
             gso: None,
+            uso: None,
             burst: 1,
             link: LinkState::Up,
         }
@@ -98,6 +102,13 @@ impl Capabilities {
         self
     }
 
+    /// Sets [`Capabilities::uso`].
+    #[must_use]
+    pub const fn with_uso(mut self, limits: Option<GsoLimits>) -> Self {
+        self.uso = limits;
+        self
+    }
+
     /// Sets [`Capabilities::burst`], in frames; 0 counts as 1.
     #[must_use]
     pub const fn with_burst(mut self, frames: usize) -> Self {
@@ -115,7 +126,7 @@ impl Capabilities {
     /// Largest frame this device takes with the metadata `gso` set or not, in octets.
     #[must_use]
     pub fn frame_limit(&self, gso: bool) -> usize {
-        match self.gso {
+        match self.gso.or(self.uso) {
             Some(limits) if gso => self.max_frame.max(limits.max_size as usize),
             _ => self.max_frame,
         }
@@ -138,5 +149,6 @@ mod tests {
         assert_eq!(caps.frame_limit(true), 65_549);
         assert_eq!(caps.frame_limit(false), 1514);
         assert_eq!(caps.burst, 1);
+        assert_eq!(plain.with_uso(Some(limits)).frame_limit(true), 65_549);
     }
 }

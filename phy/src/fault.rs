@@ -144,7 +144,7 @@ impl<D: Device> Device for Fault<D> {
         if self.egress.is_clear() {
             caps
         } else {
-            caps.with_tx_csum(false).with_gso(None)
+            caps.with_tx_csum(false).with_gso(None).with_uso(None)
         }
     }
 

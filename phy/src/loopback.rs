@@ -46,7 +46,8 @@ impl Loopback {
         let caps = Capabilities::new(max_frame)
             .with_tx_csum(true)
             .with_rx_csum(true)
-            .with_gso(Some(SUPER_FRAME));
+            .with_gso(Some(SUPER_FRAME))
+            .with_uso(Some(SUPER_FRAME));
         Self::over(caps, queue)
     }
 

@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::name::Name;
 use crate::raw::RawOptions;
 use crate::sys::{self, BATCH, MAX_FRAME};
+use crate::uso;
 use crate::vnet;
 use crate::{Abort, Capabilities, GsoLimits, Instant, Medium, RxMeta, TxMeta, TxToken};
 
@@ -90,7 +91,8 @@ impl Port {
             .with_gso(offload.then_some(GsoLimits {
                 max_size: 65_535,
                 max_segments: u16::MAX,
-            }));
+            }))
+            .with_uso((offload && uso::known()).then_some(uso::LIMITS));
         Ok(Self {
             fd,
             name,

@@ -21,6 +21,7 @@ use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
 use crate::sys::{self, MAX_FRAME};
 use crate::tap::TapOptions;
+use crate::uso;
 use crate::vnet;
 use crate::{
     Abort, Capabilities, Device, FrameSink, GsoLimits, Instant, IoStats, Medium, RxMeta, RxToken,
@@ -158,7 +159,9 @@ impl Port {
             .with_gso(with_vnet.then_some(GsoLimits {
                 max_size: 65_535,
                 max_segments: u16::MAX,
-            }));
+            }))
+            // A kernel that may hand such frames to us takes them from us too.
+            .with_uso((offload & USO == USO).then_some(uso::LIMITS));
         Ok(Self {
             fd,
             control,
@@ -240,11 +243,15 @@ fn await_queue(control: &OwnedFd, name: &Name) {
 fn negotiate(fd: &OwnedFd) -> c_uint {
     use libc::{TUN_F_CSUM, TUN_F_TSO_ECN, TUN_F_TSO4, TUN_F_TSO6};
     let tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-    [tso | TUN_F_TSO_ECN, tso, TUN_F_CSUM, 0]
+    let ecn = tso | TUN_F_TSO_ECN;
+    [ecn | USO, tso | USO, ecn, tso, TUN_F_CSUM, 0]
         .into_iter()
         .find(|flags| sys::tun_set_offload(fd.as_fd(), *flags).is_ok())
         .unwrap_or(0)
 }
+
+/// Datagrams over both versions of IP, which the kernel allows together only.
+const USO: c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 
 const fn max_frame(medium: Medium, mtu: usize) -> usize {
     match medium {

@@ -22,6 +22,8 @@ const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;
 /// `gso_type`: UDP datagrams of equal size.
 const GSO_UDP_L4: u8 = 5;
+/// Where in the transport header the checksum is, if it is that of UDP (RFC 768).
+const UDP_CSUM: u16 = 6;
 /// `gso_type`: beside a TCP type, segments may carry CWR (RFC 3168 §6.1.2).
 const GSO_ECN: u8 = 0x80;
 
@@ -102,9 +104,10 @@ pub fn from_tx(meta: TxMeta, medium: Medium, start: &[u8], len: usize) -> Option
         if mss == 0 || fields.flags == 0 {
             return None;
         }
-        fields.gso_type = match ip_version(medium, start)? {
-            4 => GSO_TCPV4,
-            6 => GSO_TCPV6,
+        fields.gso_type = match (ip_version(medium, start)?, fields.csum_offset) {
+            (4 | 6, UDP_CSUM) => GSO_UDP_L4,
+            (4, _) => GSO_TCPV4,
+            (6, _) => GSO_TCPV6,
             _ => return None,
         };
         fields.hdr_len = header;
@@ -178,6 +181,21 @@ mod tests {
         assert_eq!(gso_type(Ethernet, &ethernet(&twice, 4)), Some(GSO_TCPV4));
         assert_eq!(gso_type(Ethernet, &ethernet(&[8, 6], 4)), None);
         assert_eq!(gso_type(Ethernet, &[0; 13]), None);
+    }
+
+    #[test]
+    fn the_checksum_tells_datagrams_from_segments() {
+        let mut datagrams = SEGMENT;
+        datagrams.csum = Some(Csum {
+            start: 34,
+            offset: 6,
+        });
+        for (version, tcp) in [(0x45, GSO_TCPV4), (0x60, GSO_TCPV6)] {
+            let header = from_tx(datagrams, Medium::Ip, &[version], 9000).unwrap();
+            assert_eq!(header[1], GSO_UDP_L4);
+            assert_eq!(to_rx(&header, 9000), RxMeta::handed_over(datagrams));
+            assert_eq!(gso_type(Medium::Ip, &[version]), Some(tcp));
+        }
     }
 
     #[test]

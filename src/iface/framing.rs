@@ -96,6 +96,7 @@ impl PacketTx for WaitTx<'_> {
     fn offload(&self) -> Offload {
         Offload {
             gso: None,
+            uso: None,
             ..Offload::of(&self.caps, Header::LEN)
         }
     }
@@ -114,6 +115,12 @@ impl PacketTx for WaitTx<'_> {
         super::fits(&self.caps, Header::LEN, head, payload, whole)?;
         let [a, b] = payload;
         let len = head.saturating_add(a.len()).saturating_add(b.len());
+        // Nor what would have to be cut apart, which is not done when it leaves.
+        if let Some(gso) = meta.gso
+            && len > usize::from(gso.header).saturating_add(gso.mss.into())
+        {
+            return Err(TxError::TooBig(gso.header.saturating_add(gso.mss)));
+        }
         let write = |packet: &mut [u8]| assemble(packet, payload, fill);
         let gone = self.hold.push(self.id, len, whole, write)?;
         *self.displaced = self.displaced.saturating_add(gone);

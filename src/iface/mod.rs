@@ -84,6 +84,8 @@ pub struct Offload {
     pub tx_csum: bool,
     /// Segmentation of long TCP segments. Sizes are those of the IP packet.
     pub gso: Option<GsoLimits>,
+    /// Cutting of frames that hold several UDP datagrams. Sizes are those of the IP packet.
+    pub uso: Option<GsoLimits>,
 }
 
 impl Offload {
@@ -92,12 +94,14 @@ impl Offload {
     pub(crate) fn of(caps: &Capabilities, header: usize) -> Self {
         // No IP packet is longer than its 16-bit length field can say.
         let packet = |max: u32| max.saturating_sub(header as u32).min(u32::from(u16::MAX));
+        let packets = |limits: GsoLimits| GsoLimits {
+            max_size: packet(limits.max_size),
+            ..limits
+        };
         Self {
             tx_csum: caps.tx_csum,
-            gso: caps.gso.map(|limits| GsoLimits {
-                max_size: packet(limits.max_size),
-                ..limits
-            }),
+            gso: caps.gso.map(packets),
+            uso: caps.uso.map(packets),
         }
     }
 }

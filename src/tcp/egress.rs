@@ -408,6 +408,7 @@ const NOWHERE: crate::net::Room = crate::net::Room {
     offload: crate::iface::Offload {
         tx_csum: false,
         gso: None,
+        uso: None,
     },
     cast: crate::iface::Cast::Unicast,
 };

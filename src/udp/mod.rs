@@ -4,10 +4,13 @@
 //! then by our address and port, then by our port. One destination that does not answer never
 //! holds up another: datagrams wait for link addresses below, at the neighbour's expense.
 
+mod many;
+mod queue;
 mod run;
 pub mod socket;
 mod train;
 
+pub use many::Segments;
 pub use socket::UdpSocket;
 /// The same by another name, beside the other protocols' `Socket`s.
 pub use socket::UdpSocket as Socket;
@@ -28,7 +31,7 @@ use crate::transport::port::{Ports, Share};
 use crate::transport::{Endpoint, Transport};
 use crate::wire::{Udp as Header, protocol};
 use run::Run;
-use train::{Train, Way, send};
+use train::{Train, Way, send_run};
 
 /// Datagrams that one socket sends before the next gets its turn.
 const QUANTUM: usize = 16;
@@ -181,26 +184,18 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
             tag: 0,
         };
         // A device may have put datagrams of equal size together, the last one perhaps shorter.
-        let each = packet
-            .meta
-            .gro
-            .filter(|each| *each > 0)
-            .map_or(usize::MAX, usize::from);
-        let (mut rest, mut news) = (data, false);
-        loop {
-            let (one, more) = rest.split_at_checked(each).unwrap_or((rest, &[]));
-            if socket.deliver(&meta, one) {
-                cx.stats.udp_received = cx.stats.udp_received.wrapping_add(1);
-                news = true;
-            } else {
-                cx.drop(Drop::SocketFull);
-            }
-            rest = more;
-            if rest.is_empty() {
-                break;
-            }
+        let each = packet.meta.gro.map_or(usize::MAX, usize::from).max(1);
+        let (taken, refused) = if data.len() > each {
+            socket.deliver_all(&meta, each, data)
+        } else {
+            let taken = socket.deliver(&meta, data);
+            (usize::from(taken), usize::from(!taken))
+        };
+        cx.stats.udp_received = cx.stats.udp_received.wrapping_add(taken as u64);
+        for _ in 0..refused {
+            cx.drop(Drop::SocketFull);
         }
-        if news {
+        if taken > 0 {
             set.notify(h);
             self.run = Run::of(h, &packet.ip, udp, &meta);
         }
@@ -341,42 +336,55 @@ impl Udp {
             if sent >= most {
                 break End::More;
             }
-            let Some((to, peer, data)) = socket.front() else {
+            let Some((to, front)) = socket.front() else {
                 break End::Idle;
             };
-            let mut train = None;
-            let result = match Way::find(out, to) {
+            let (peer, mut train) = (front.meta.peer, None);
+            let way = match Way::find(out, to) {
                 Ok(way) if way.room.cast == Cast::Broadcast && !socket.broadcast() => {
-                    Sent::Lost(Some(Why::Broadcast))
+                    Err(Sent::Lost(Some(Why::Broadcast)))
                 }
-                Ok(_) if socket.is_nameless() => Sent::Lost(Some(Why::InUse)),
+                Ok(_) if socket.is_nameless() => Err(Sent::Lost(Some(Why::InUse))),
+                Ok(way) => Ok(way),
+                Err(error) => Err(Err::<(), TxError>(error).into()),
+            };
+            // What went, in datagrams and in packets, and what became of the next one.
+            let (gone, packets, result) = match way {
                 Ok(way) => {
                     let header = socket.header(peer);
-                    let result = send(out, &way, header, data).into();
+                    let went = send_run(out, &way, header, &front, most.saturating_sub(sent));
                     train = Train::of(socket, way, header);
-                    result
+                    (went.gone, went.packets, went.result.into())
                 }
-                Err(error) => Err::<(), TxError>(error).into(),
+                Err(result) => (0, 0, result),
             };
+            cx.stats.udp_sent = cx.stats.udp_sent.wrapping_add(gone as u64);
+            sent = sent.saturating_add(packets);
+            if gone > 0 {
+                socket.pop(gone);
+                news |= socket.takes_more();
+            }
             match result {
                 Sent::Full => break End::Full,
                 Sent::Park => break End::Park,
-                Sent::Gone => cx.stats.udp_sent = cx.stats.udp_sent.wrapping_add(1),
-                Sent::Lost(None) => {}
-                Sent::Lost(Some(why)) => {
-                    socket.fail(Failure { why, peer });
-                    news = true;
+                Sent::Gone => {}
+                Sent::Lost(why) => {
+                    if let Some(why) = why {
+                        socket.fail(Failure { why, peer });
+                        news = true;
+                    }
+                    socket.pop(1);
+                    news |= socket.takes_more();
+                    sent = sent.saturating_add(1);
                 }
             }
-            sent += 1;
-            news |= socket.pop();
             // What goes wrong with a later one shows when it comes first.
             let gone = train.map_or(0, |train| {
                 train.send(socket, out, most.saturating_sub(sent))
             });
             cx.stats.udp_sent = cx.stats.udp_sent.wrapping_add(gone as u64);
             sent = sent.saturating_add(gone);
-            news |= socket.takes_more(gone);
+            news |= gone > 0 && socket.takes_more();
         };
         let gone = end == End::Idle && socket.is_released();
         if news {

@@ -7,10 +7,11 @@
 use core::net::{IpAddr, SocketAddr};
 use core::ops::DerefMut;
 
+use super::queue::{Front, Queue};
 use crate::iface::Wait;
 use crate::net::Dest;
 use crate::socket;
-use crate::socket::mailbox::{Label, Mailbox, Meta};
+use crate::socket::mailbox::{Label, Meta, PushError};
 use crate::transport::Endpoint;
 use crate::transport::datagram::{Failure, RecvError, SendError, Why};
 use crate::wire::checksum::copy_and_sum;
@@ -33,8 +34,8 @@ pub struct UdpSocket<B> {
     peer: Option<SocketAddr>,
     /// Our side's address while connected, once the route told it.
     source: Option<IpAddr>,
-    rx: Mailbox<B>,
-    tx: Mailbox<B>,
+    pub(super) rx: Queue<B>,
+    pub(super) tx: Queue<B>,
     ttl: Option<u8>,
     tos: u8,
     dont_fragment: bool,
@@ -92,8 +93,8 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
             port,
             peer: None,
             source: None,
-            rx: Mailbox::new(rx),
-            tx: Mailbox::new(tx),
+            rx: Queue::new(rx),
+            tx: Queue::new(tx),
             ttl: None,
             tos: 0,
             dont_fragment: false,
@@ -220,80 +221,34 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         meta: &Meta,
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<(), SendError> {
-        check(meta.peer)?;
+        self.admits(meta.peer, max)?;
+        let pushed = self.tx.push_with(meta, max, fill);
+        self.pushed(pushed)
+    }
+
+    /// May `len` octets be sent to `peer`?
+    #[inline]
+    pub(super) fn admits(&self, peer: SocketAddr, len: usize) -> Result<(), SendError> {
+        check(peer)?;
         let everybody = IpAddr::V4(core::net::Ipv4Addr::BROADCAST);
-        if meta.peer.ip() == everybody && !self.broadcast {
+        if peer.ip() == everybody && !self.broadcast {
             return Err(SendError::Broadcast);
         }
-        if max > MAX_DATA {
+        if len > MAX_DATA {
             return Err(SendError::TooLong);
         }
-        let pushed = self.tx.push_with(meta, max, fill);
-        let pushed = pushed.map(|_| ()).map_err(SendError::from);
+        Ok(())
+    }
+
+    /// Remembers whether somebody waits for room.
+    #[inline]
+    pub(super) fn pushed<T>(&mut self, pushed: Result<T, PushError>) -> Result<T, SendError> {
         match pushed {
-            Ok(()) => self.full = false,
-            Err(SendError::Full) => self.full = true,
-            Err(_) => {}
+            Ok(_) => self.full = false,
+            Err(PushError::Full) => self.full = true,
+            Err(PushError::TooLong) => {}
         }
-        pushed
-    }
-
-    /// Queues datagrams to `peer`, as many as there is room for; returns how many. As
-    /// [`send_to`](Self::send_to) for each.
-    ///
-    /// # Errors
-    /// As `send_to` when not even the first was taken.
-    ///
-    /// ```
-    /// use netstrata::udp::UdpSocket;
-    /// let mut socket = UdpSocket::new(7, vec![0; 64], vec![0; 64]);
-    /// let peer = ([192, 0, 2, 1], 7).into();
-    /// // Each takes 19 octets beside its own.
-    /// assert_eq!(socket.send_many(peer, [&b"one"[..], b"two", b"three"]), Ok(2));
-    /// assert_eq!(socket.queued(), 2);
-    /// ```
-    pub fn send_many<'d>(
-        &mut self,
-        peer: SocketAddr,
-        datagrams: impl IntoIterator<Item = &'d [u8]>,
-    ) -> Result<usize, SendError> {
-        let mut taken = 0;
-        for data in datagrams {
-            match self.send_to(data, peer) {
-                Ok(()) => taken += 1,
-                Err(error) if taken == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(taken)
-    }
-
-    /// Hands up to `max` datagrams to `f`, oldest first and in place; returns how many.
-    ///
-    /// # Errors
-    /// As [`recv_from`](Self::recv_from) when there is none.
-    ///
-    /// ```
-    /// use netstrata::transport::RecvError;
-    /// use netstrata::udp::UdpSocket;
-    /// let mut socket = UdpSocket::new(7, vec![0; 64], vec![0; 64]);
-    /// let got = socket.recv_many(16, |from, data| println!("{}: {data:?}", from.peer));
-    /// assert_eq!(got, Err(RecvError::Empty));
-    /// ```
-    pub fn recv_many(
-        &mut self,
-        max: usize,
-        mut f: impl FnMut(&Meta, &[u8]),
-    ) -> Result<usize, RecvError> {
-        let mut taken = 0;
-        while taken < max {
-            match self.recv_with(&mut f) {
-                Ok(()) => taken += 1,
-                Err(error) if taken == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(taken)
+        pushed.map_err(SendError::from)
     }
 
     /// Copies the oldest datagram to `to`; what does not fit is lost, as
@@ -327,14 +282,19 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     #[inline]
     pub fn recv_with<R>(&mut self, f: impl FnOnce(&Meta, &[u8]) -> R) -> Result<R, RecvError> {
         let Some(result) = self.rx.front().map(|(meta, data)| f(&meta, data)) else {
-            let connected = self.peer.is_some();
-            return Err(match self.failure.take_if(|_| connected) {
-                Some(failure) => RecvError::Failed(failure),
-                None => RecvError::Empty,
-            });
+            return Err(self.nothing());
         };
         self.rx.pop();
         Ok(result)
+    }
+
+    /// Why there is nothing to be received.
+    pub(super) fn nothing(&mut self) -> RecvError {
+        let connected = self.peer.is_some();
+        match self.failure.take_if(|_| connected) {
+            Some(failure) => RecvError::Failed(failure),
+            None => RecvError::Empty,
+        }
     }
 
     /// The oldest datagram, which stays.
@@ -377,7 +337,11 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     /// Takes a received datagram; false if there is no room.
     #[inline]
     pub(super) fn deliver(&mut self, meta: &Meta, data: &[u8]) -> bool {
-        self.rx.push(meta, data).is_ok()
+        let write = |room: &mut [u8]| {
+            room.copy_from_slice(data);
+            data.len()
+        };
+        self.rx.push_with(meta, data.len(), write).is_ok()
     }
 
     /// Takes a further datagram from the same peer to the same address, if the sum of its data
@@ -486,15 +450,10 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         self.tx.pop_of(label, send)
     }
 
-    /// Datagrams were taken out by [`send_front`](Self::send_front), so many; true if somebody
-    /// waits for room.
-    pub(super) fn takes_more(&mut self, gone: usize) -> bool {
-        gone > 0 && core::mem::take(&mut self.full)
-    }
-
-    /// The oldest datagram to be sent.
-    pub(super) fn front(&self) -> Option<(Dest, SocketAddr, &[u8])> {
-        let (meta, data) = self.tx.front()?;
+    /// The oldest datagrams to be sent, those of one record.
+    pub(super) fn front(&self) -> Option<(Dest, Front<'_>)> {
+        let front = self.tx.front_run()?;
+        let meta = &front.meta;
         let own = (!meta.local.is_unspecified()).then_some(meta.local);
         let to = Dest {
             src: own.or(self.ip).or(self.source),
@@ -510,13 +469,16 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
             wait: Wait::Queue,
             ..Dest::new(meta.peer.ip(), protocol::UDP)
         };
-        Some((to, meta.peer, data))
+        Some((to, front))
     }
 
-    /// Forgets the oldest datagram to be sent; true if somebody waits for room.
-    #[inline]
-    pub(super) fn pop(&mut self) -> bool {
-        self.tx.pop();
+    /// Forgets the oldest `n` datagrams to be sent, of one record.
+    pub(super) fn pop(&mut self, n: usize) {
+        self.tx.pop_some(n);
+    }
+
+    /// True if somebody waits for room, of which there is now more.
+    pub(super) fn takes_more(&mut self) -> bool {
         core::mem::take(&mut self.full)
     }
 }

@@ -5,14 +5,15 @@
 //! within one turn of egress, in which no route changes.
 
 use core::ops::DerefMut;
-use phy::{Csum, TxMeta};
+use phy::{Csum, Gso, TxMeta};
 
 use super::UdpSocket;
+use super::queue::{self, Front};
 use crate::error::TxError;
 use crate::net::{Dest, Output, Path, Room};
 use crate::socket::mailbox::Label;
 use crate::wire::checksum::copy_and_sum;
-use crate::wire::{Sum, Udp as Header, protocol};
+use crate::wire::{Ipv4, Sum, Udp as Header, protocol};
 
 /// The way of datagrams to one destination, found once.
 pub(super) struct Way {
@@ -30,6 +31,19 @@ impl Way {
     /// The pseudo header (RFC 768), but for the length.
     fn pseudo(&self) -> Sum {
         Sum::pseudo(self.room.src, self.path.to().dst, protocol::UDP, 0)
+    }
+
+    /// Octets that the device takes at once to cut datagrams of `each` out of, if it takes more
+    /// than one.
+    fn cuts(&self, each: usize) -> Option<usize> {
+        let offload = &self.room.offload;
+        let limits = offload
+            .uso
+            .filter(|_| offload.tx_csum && self.takes(each))?;
+        let most = limits.max_size as usize;
+        let room = most.checked_sub(Ipv4::LEN.saturating_add(Header::LEN))?;
+        let count = room.checked_div(each)?.min(limits.max_segments.into());
+        (count > 1).then_some(count.saturating_mul(each))
     }
 
     /// Do so many octets of data go in one piece?
@@ -106,6 +120,90 @@ impl Train {
     }
 }
 
+/// What became of datagrams of one record.
+pub(super) struct Went {
+    /// How many left.
+    pub gone: usize,
+    /// As how many packets.
+    pub packets: usize,
+    /// What became of the first that did not.
+    pub result: Result<(), TxError>,
+}
+
+/// Sends what is left of a record, as one packet where the device cuts it, at most `most` packets.
+pub(super) fn send_run(
+    out: &mut impl Output,
+    way: &Way,
+    header: Header,
+    front: &Front<'_>,
+    most: usize,
+) -> Went {
+    let mut went = Went {
+        gone: 0,
+        packets: 0,
+        result: Ok(()),
+    };
+    let Front { mut data, each, .. } = *front;
+    let mut cut = way.cuts(each);
+    // Each turn but the one that stops the cutting sends a datagram.
+    while went.packets < most {
+        let len = data.len().min(cut.unwrap_or(each));
+        let (now, rest) = data.split_at_checked(len).unwrap_or((data, &[]));
+        let sent = match now.len() > each {
+            true => send_super(out, way, header, now, each as u16),
+            false => send(out, way, header, now),
+        };
+        match sent {
+            Ok(()) => {
+                went.packets = went.packets.saturating_add(1);
+                went.gone = went.gone.saturating_add(queue::count(now.len(), each));
+                data = rest;
+            }
+            // What waits for a link address must be short.
+            Err(TxError::TooBig(_)) if now.len() > each => cut = None,
+            Err(error) => {
+                went.result = Err(error);
+                break;
+            }
+        }
+        if data.is_empty() {
+            break;
+        }
+    }
+    went
+}
+
+/// Sends several datagrams of `each` octets, the last one perhaps shorter, which the device is to
+/// cut apart: each gets the header, its own length and its own checksum.
+fn send_super(
+    out: &mut impl Output,
+    way: &Way,
+    header: Header,
+    data: &[u8],
+    each: u16,
+) -> Result<(), TxError> {
+    let meta = TxMeta {
+        csum: Some(CSUM),
+        gso: Some(Gso {
+            mss: each,
+            header: Header::LEN as u16,
+        }),
+        ..TxMeta::NONE
+    };
+    let len = data.len();
+    out.send_on(&way.path, Header::LEN, [data, &[]], meta, |ip, head| {
+        if let Some(head) = head.first_chunk_mut() {
+            let _ = header.emit_partial(ip, len, head);
+        }
+    })
+}
+
+/// The checksum of a datagram, which a device completes.
+const CSUM: Csum = Csum {
+    start: 0,
+    offset: Header::CHECKSUM_OFFSET as u16,
+};
+
 /// Sends one datagram, copied or gathered from where it is.
 #[inline(never)]
 pub(super) fn send(
@@ -122,10 +220,7 @@ pub(super) fn send(
     if way.room.offload.tx_csum {
         // A device completes the checksum of what it sees whole.
         let meta = TxMeta {
-            csum: Some(Csum {
-                start: 0,
-                offset: Header::CHECKSUM_OFFSET as u16,
-            }),
+            csum: Some(CSUM),
             ..TxMeta::NONE
         };
         return out.send_on(&way.path, Header::LEN, [data, &[]], meta, |ip, head| {

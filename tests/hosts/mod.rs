@@ -76,16 +76,29 @@ pub fn host_at<T: Transports<SlabSockets, Tables: Default>>(
     (stack, Wire { end: far, now })
 }
 
+/// A host on the end of a cable.
+pub fn host_on<T: Transports<SlabSockets, Tables: Default> + Default>(
+    end: End,
+    net: Ipv4,
+) -> Host<T> {
+    Stack::new(Ip::new(end), net, T::default(), SlabSockets, &mut Seed(1))
+}
+
+/// Puts a frame on the wire.
+pub fn put(end: &mut End, now: Instant, frame: &[u8]) {
+    let token = end.transmit(now).expect("room on the wire");
+    token
+        .send(frame.len(), TxMeta::NONE, |room| {
+            room.copy_from_slice(frame);
+            Ok(())
+        })
+        .expect("a frame that fits");
+}
+
 impl Wire {
     /// Puts a frame on the wire.
     pub fn put(&mut self, frame: &[u8]) {
-        let token = self.end.transmit(self.now).expect("room on the wire");
-        token
-            .send(frame.len(), TxMeta::NONE, |room| {
-                room.copy_from_slice(frame);
-                Ok(())
-            })
-            .expect("a frame that fits");
+        put(&mut self.end, self.now, frame);
     }
 
     /// Takes what the host has sent.

@@ -88,4 +88,7 @@ fn a_frame_of_several_datagrams_is_several() {
     assert_eq!(lengths(&data, Some(2000)), [1050]);
     assert_eq!(lengths(&data, None), [1050]);
     assert_eq!(lengths(&[], Some(500)), [0]);
+    // More than there is room for: those that fit.
+    let much: Vec<u8> = (0..9000u32).map(|n| n as u8).collect();
+    assert_eq!(lengths(&much, Some(3000)), [3000, 3000]);
 }

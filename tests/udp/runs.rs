@@ -1,7 +1,6 @@
 //! Datagrams of one flow in one batch are received by a shorter way: it must lead to the same.
 
 use netstrata::stats::Stats;
-use netstrata::udp::Udp;
 use netstrata::wire::{Sum, protocol};
 
 use crate::hosts::{A, ALL, B, Seed, ip_with, udp};
