@@ -213,6 +213,60 @@ fn an_idle_connection_takes_little_memory() {
     assert!(each <= MOST, "{each}");
 }
 
+/// Slots looked at so far.
+#[cfg(debug_assertions)]
+fn looks(server: &mut Host) -> u64 {
+    let set = server.sockets::<crowd::Flow, _>();
+    set.touched().unwrap_or(0)
+}
+
+/// Tables that grow move a few entries at a time, and deadlines that all come at once are dealt
+/// with turn by turn: no poll costs more than what its batch does, however many connections
+/// there are.
+#[test]
+#[cfg(debug_assertions)]
+fn growth_never_stalls_a_poll() {
+    let mut crowd = Crowd::new();
+    let mut worst = (0, 0);
+    let mut measured = |server: &mut Host, now| {
+        let before = looks(server);
+        let (next, counts) = count(|| server.poll(now));
+        worst.0 = worst.0.max(looks(server) - before);
+        worst.1 = worst.1.max(counts.moved);
+        next
+    };
+    crowd.grow(2_000, &mut measured);
+    let few = worst;
+    let mut measured = |server: &mut Host, now| {
+        let before = looks(server);
+        let (next, counts) = count(|| server.poll(now));
+        worst.0 = worst.0.max(looks(server) - before);
+        worst.1 = worst.1.max(counts.moved);
+        next
+    };
+    crowd.grow(30_000, &mut measured);
+    println!("looks and octets moved in a poll: {few:?}, and up to 30000 {worst:?}");
+    assert!(worst.0 <= few.0 + few.0 / 4, "{few:?} {worst:?}");
+    // Headers of chunks: 24 octets for 512 connections.
+    assert!(worst.1 <= few.1 + 30_000 / 512 * 48, "{few:?} {worst:?}");
+
+    // All of them fall idle in one moment: their buffers are trimmed by and by.
+    crowd.now += core::time::Duration::from_secs(100);
+    let (mut turns, mut most) = (0, 0);
+    loop {
+        let before = looks(&mut crowd.server);
+        let next = crowd.server.poll(crowd.now);
+        most = most.max(looks(&mut crowd.server) - before);
+        turns += 1;
+        match next {
+            netstrata::Next::Wait { until, .. } if until.is_none_or(|at| at > crowd.now) => break,
+            _ => assert!(turns < 10_000),
+        }
+    }
+    println!("{turns} turns for 30000 deadlines, {most} looks at most");
+    assert!(turns > 10 && most <= 20 * 256, "{turns} {most}");
+}
+
 #[test]
 fn segments_need_nothing_once_warm() {
     let mut crowd = Crowd::new();

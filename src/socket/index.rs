@@ -11,7 +11,7 @@
 //! allocators give without writing them.
 //!
 //! Peers choose keys but do not know the hash key, so they cannot choose which entries collide.
-//! Used by the slab.
+//! Used by the slab, and by TCP's tables of connections that are no sockets.
 
 use alloc::boxed::Box;
 use alloc::vec;

@@ -15,11 +15,11 @@ pub mod storage;
 pub mod wakers;
 
 #[cfg(feature = "alloc")]
-mod index;
+pub(crate) mod index;
 #[cfg(feature = "alloc")]
 mod list;
 #[cfg(feature = "alloc")]
-mod slots;
+pub(crate) mod slots;
 #[cfg(feature = "alloc")]
 mod wheel;
 

@@ -138,6 +138,10 @@ type Set<S, C> = <S as Stores<SocketOf<S, C>>>::Set;
 /// Names a socket of storage `S`.
 type Handle<S, C> = crate::socket::Handle<SocketOf<S, C>>;
 
+/// Deadlines of sockets, and ends of TIME-WAIT, dealt with in one turn at most; the others stay
+/// due.
+const EXPIRED: usize = 256;
+
 /// TCP as a layer of a stack, with congestion control `C`.
 ///
 /// ```
@@ -293,9 +297,12 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
     }
 
     fn timers(&mut self, set: &mut Self::Set, cx: &mut Cx) {
-        self.waits.expire(cx.now);
+        self.waits.expire(cx.now, EXPIRED);
         self.reclaim::<S>(set, cx);
-        while let Some(h) = set.next_expired(cx.now) {
+        for _ in 0..EXPIRED {
+            let Some(h) = set.next_expired(cx.now) else {
+                return;
+            };
             self.expired::<S>(set, cx, h);
         }
     }

@@ -1,13 +1,12 @@
 //! Connections that are no sockets: entries found by flow, kept in order of time.
 //!
-//! Invariant: every operation takes constant time (but for an occasional doubling of the hash
-//! index, paid for by the insertions before it), and there are never more entries than the
-//! limit. Used by the SYN table ([`listen`](super::listen)) and the TIME-WAIT table
+//! Invariant: every operation takes constant time, growth included: entries stay where they are,
+//! and what finds them moves a few at a time. There are never more entries than the limit. Used by the SYN table ([`listen`](super::listen)) and the TIME-WAIT table
 //! ([`timewait`](super::timewait)) only.
 //!
 //! Within one list entries stand in the order they were appended, so a list whose entries all
 //! wait equally long is a queue of deadlines. With an allocator the table grows as needed up
-//! to its limit; without one it holds [`INLINE`] entries in place.
+//! to its limit; without one it holds `INLINE` entries in place.
 
 use core::hash::Hasher;
 
@@ -15,6 +14,7 @@ use crate::secret::{IndexHasher, Purpose, Secret, write_addr};
 use crate::transport::Endpoint;
 
 /// Entries a table holds where there is no allocator.
+#[cfg(any(test, not(feature = "alloc")))]
 pub const INLINE: usize = 16;
 
 /// "No slot".
@@ -37,8 +37,6 @@ struct Slot<E> {
     entry: E,
     /// Low half of the flow's hash.
     tag: u32,
-    /// Next slot of the same bucket.
-    chain: u32,
     prev: u32,
     /// Next slot of the same list, or of the free list.
     next: u32,
@@ -54,7 +52,7 @@ struct Ends {
 #[derive(Debug)]
 pub(super) struct Table<E, const LISTS: usize> {
     slots: Store<Slot<E>>,
-    buckets: Store<u32>,
+    index: Index,
     lists: [Ends; LISTS],
     free: u32,
     len: usize,
@@ -66,14 +64,14 @@ impl<E: Entry, const LISTS: usize> Table<E, LISTS> {
     pub fn new(limit: usize) -> Self {
         Self {
             slots: Store::new(),
-            buckets: Store::new(),
+            index: Index::default(),
             lists: [Ends {
                 head: NIL,
                 tail: NIL,
             }; LISTS],
             free: NIL,
             len: 0,
-            limit: limit.clamp(1, Store::<E>::MOST),
+            limit: limit.clamp(1, MOST),
         }
     }
 
@@ -89,14 +87,8 @@ impl<E: Entry, const LISTS: usize> Table<E, LISTS> {
 
     /// The entry whose flow hashes to `hash` and that `is` the right one.
     pub fn find(&self, hash: u64, is: impl Fn(&E) -> bool) -> Option<Id> {
-        let mut at = *self.buckets.get(self.bucket(hash as u32)?)?;
-        while let Some(slot) = self.slot(at) {
-            if slot.tag == hash as u32 && is(&slot.entry) {
-                return Some(Id(at));
-            }
-            at = slot.chain;
-        }
-        None
+        let is = |at| self.slot(at).is_some_and(|slot| is(&slot.entry));
+        self.index.find(hash as u32, is).map(Id)
     }
 
     /// Looks at an entry.
@@ -106,9 +98,7 @@ impl<E: Entry, const LISTS: usize> Table<E, LISTS> {
 
     /// Gives access to an entry. What [`Entry::list`] says must not change.
     pub fn get_mut(&mut self, id: Id) -> Option<&mut E> {
-        self.slots
-            .get_mut(id.0 as usize)
-            .map(|slot| &mut slot.entry)
+        self.slots.get_mut(id.0).map(|slot| &mut slot.entry)
     }
 
     /// The entry that stands longest in a list.
@@ -126,39 +116,29 @@ impl<E: Entry, const LISTS: usize> Table<E, LISTS> {
         let fresh = Slot {
             entry,
             tag,
-            chain: NIL,
             prev: NIL,
             next: NIL,
         };
         let at = match self.slot(self.free).map(|slot| slot.next) {
             Some(next) => core::mem::replace(&mut self.free, next),
-            None => {
-                let at = u32::try_from(self.slots.len()).ok()?;
-                if !self.slots.push(fresh) {
-                    return None;
-                }
-                at
-            }
+            None => self.slots.push(fresh)?,
         };
-        if let Some(slot) = self.slots.get_mut(at as usize) {
+        if let Some(slot) = self.slots.get_mut(at) {
             *slot = fresh;
         }
         self.len = self.len.saturating_add(1);
-        if self.len > self.buckets.len() {
-            self.grow();
-        }
-        self.chain(at);
+        self.index.insert(tag, at);
         self.append(at);
         Some(Id(at))
     }
 
     /// Takes an entry out.
     pub fn remove(&mut self, id: Id) -> Option<E> {
-        let entry = self.get(id).copied()?;
-        self.unchain(id.0);
+        let (tag, entry) = self.slot(id.0).map(|slot| (slot.tag, slot.entry))?;
+        self.index.remove(tag, id.0);
         self.unlink(id.0);
         let free = core::mem::replace(&mut self.free, id.0);
-        let slot = self.slots.get_mut(id.0 as usize)?;
+        let slot = self.slots.get_mut(id.0)?;
         slot.next = free;
         self.len = self.len.saturating_sub(1);
         Some(entry)
@@ -174,78 +154,13 @@ impl<E: Entry, const LISTS: usize> Table<E, LISTS> {
     }
 
     fn slot(&self, at: u32) -> Option<&Slot<E>> {
-        self.slots.get(at as usize)
-    }
-
-    fn bucket(&self, tag: u32) -> Option<usize> {
-        // A power of two, or none at all.
-        Some(tag as usize & self.buckets.len().checked_sub(1)?)
-    }
-
-    /// Doubles the index and files every entry anew.
-    fn grow(&mut self) {
-        let wanted = self.buckets.len().saturating_mul(2).max(INLINE);
-        while self.buckets.len() < wanted {
-            if !self.buckets.push(NIL) {
-                break;
-            }
-        }
-        for at in 0..self.buckets.len() {
-            if let Some(bucket) = self.buckets.get_mut(at) {
-                *bucket = NIL;
-            }
-        }
-        for list in 0..LISTS {
-            let mut at = self.lists.get(list).map_or(NIL, |ends| ends.head);
-            while let Some(slot) = self.slot(at) {
-                let next = slot.next;
-                self.chain(at);
-                at = next;
-            }
-        }
-    }
-
-    fn chain(&mut self, at: u32) {
-        let Some(bucket) = self.slot(at).and_then(|slot| self.bucket(slot.tag)) else {
-            return;
-        };
-        let Some(head) = self.buckets.get_mut(bucket) else {
-            return;
-        };
-        let next = core::mem::replace(head, at);
-        if let Some(slot) = self.slots.get_mut(at as usize) {
-            slot.chain = next;
-        }
-    }
-
-    fn unchain(&mut self, at: u32) {
-        let Some((bucket, after)) = self
-            .slot(at)
-            .and_then(|slot| Some((self.bucket(slot.tag)?, slot.chain)))
-        else {
-            return;
-        };
-        let Some(head) = self.buckets.get_mut(bucket) else {
-            return;
-        };
-        if *head == at {
-            *head = after;
-            return;
-        }
-        let mut before = *head;
-        while let Some(slot) = self.slots.get_mut(before as usize) {
-            if slot.chain == at {
-                slot.chain = after;
-                return;
-            }
-            before = slot.chain;
-        }
+        self.slots.get(at)
     }
 
     fn append(&mut self, at: u32) {
         let Some(ends) = self
             .slots
-            .get(at as usize)
+            .get(at)
             .and_then(|slot| self.lists.get_mut(slot.entry.list()))
         else {
             return;
@@ -254,10 +169,10 @@ impl<E: Entry, const LISTS: usize> Table<E, LISTS> {
         if tail == NIL {
             ends.head = at;
         }
-        if let Some(slot) = self.slots.get_mut(tail as usize) {
+        if let Some(slot) = self.slots.get_mut(tail) {
             slot.next = at;
         }
-        if let Some(slot) = self.slots.get_mut(at as usize) {
+        if let Some(slot) = self.slots.get_mut(at) {
             slot.prev = tail;
             slot.next = NIL;
         }
@@ -270,10 +185,10 @@ impl<E: Entry, const LISTS: usize> Table<E, LISTS> {
         else {
             return;
         };
-        if let Some(slot) = self.slots.get_mut(prev as usize) {
+        if let Some(slot) = self.slots.get_mut(prev) {
             slot.next = next;
         }
-        if let Some(slot) = self.slots.get_mut(next as usize) {
+        if let Some(slot) = self.slots.get_mut(next) {
             slot.prev = prev;
         }
         if let Some(ends) = self.lists.get_mut(entry.list()) {
@@ -312,74 +227,73 @@ impl FlowKey {
 }
 
 #[cfg(feature = "alloc")]
-use heap::Store;
-#[cfg(not(feature = "alloc"))]
-use inline::Store;
-
+use crate::socket::{index::Index, slots::Slots as Store};
 #[cfg(feature = "alloc")]
-mod heap {
-    use alloc::vec::Vec;
+const MOST: usize = 1 << 30;
 
-    /// A vector.
-    #[derive(Debug)]
-    pub(super) struct Store<T>(Vec<T>);
-
-    impl<T> Store<T> {
-        pub const MOST: usize = 1 << 30;
-        pub const fn new() -> Self {
-            Self(Vec::new())
-        }
-        pub fn len(&self) -> usize {
-            self.0.len()
-        }
-        pub fn get(&self, at: usize) -> Option<&T> {
-            self.0.get(at)
-        }
-        pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
-            self.0.get_mut(at)
-        }
-        pub fn push(&mut self, value: T) -> bool {
-            self.0.push(value);
-            true
-        }
-    }
-}
+#[cfg(not(feature = "alloc"))]
+use inline::{Index, Store};
+#[cfg(not(feature = "alloc"))]
+const MOST: usize = INLINE;
 
 #[cfg(not(feature = "alloc"))]
 mod inline {
-    use super::INLINE;
+    use super::{INLINE, NIL};
 
     /// A vector of [`INLINE`] places.
     #[derive(Debug)]
     pub(super) struct Store<T> {
         places: [Option<T>; INLINE],
-        len: usize,
+        len: u32,
     }
 
     impl<T> Store<T> {
-        pub const MOST: usize = INLINE;
         pub const fn new() -> Self {
             Self {
                 places: [const { None }; INLINE],
                 len: 0,
             }
         }
-        pub fn len(&self) -> usize {
-            self.len
+        pub fn get(&self, at: u32) -> Option<&T> {
+            self.places.get(at as usize)?.as_ref()
         }
-        pub fn get(&self, at: usize) -> Option<&T> {
-            self.places.get(at)?.as_ref()
+        pub fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+            self.places.get_mut(at as usize)?.as_mut()
         }
-        pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
-            self.places.get_mut(at)?.as_mut()
+        pub fn push(&mut self, value: T) -> Option<u32> {
+            let at = self.len;
+            *self.places.get_mut(at as usize)? = Some(value);
+            self.len = at.saturating_add(1);
+            Some(at)
         }
-        pub fn push(&mut self, value: T) -> bool {
-            let Some(place) = self.places.get_mut(self.len) else {
-                return false;
-            };
-            *place = Some(value);
-            self.len = self.len.saturating_add(1);
-            true
+    }
+
+    /// Tags with the places they stand for.
+    #[derive(Debug)]
+    pub(super) struct Index([(u32, u32); INLINE]);
+
+    impl Default for Index {
+        fn default() -> Self {
+            Self([(0, NIL); INLINE])
+        }
+    }
+
+    impl Index {
+        pub fn find(&self, tag: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+            let mut known = self.0.iter().filter(|(_, at)| *at != NIL);
+            known
+                .find(|(own, at)| *own == tag && is(*at))
+                .map(|(_, at)| *at)
+        }
+        pub fn insert(&mut self, tag: u32, at: u32) {
+            if let Some(free) = self.0.iter_mut().find(|(_, at)| *at == NIL) {
+                *free = (tag, at);
+            }
+        }
+        pub fn remove(&mut self, tag: u32, at: u32) {
+            if let Some(known) = self.0.iter_mut().find(|known| **known == (tag, at)) {
+                *known = (0, NIL);
+            }
         }
     }
 }
@@ -402,7 +316,7 @@ mod tests {
         }
     }
 
-    /// Three buckets' worth of hashes, so that chains are long.
+    /// Three hashes, so that searches are long.
     fn hash(name: u64) -> u64 {
         name % 3
     }
@@ -443,6 +357,22 @@ mod tests {
             }
             assert_eq!(table.len(), model[0].len() + model[1].len());
         }
+    }
+
+    /// Each costs what the first did, whatever had to grow.
+    #[cfg(all(feature = "alloc", debug_assertions))]
+    #[test]
+    fn no_entry_pays_for_the_growth_of_all() {
+        let mut table = Table::<Item, 1>::new(100_000);
+        let mut most = 0;
+        for name in 0..100_000u64 {
+            let before = table.slots.touched().unwrap_or(0);
+            // As a keyed hash would spread them.
+            let hash = name.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+            assert!(table.insert(hash, Item { name, list: 0 }).is_some());
+            most = most.max(table.slots.touched().unwrap_or(0) - before);
+        }
+        assert!((1..=8).contains(&most), "{most} slots looked at");
     }
 
     #[cfg(feature = "alloc")]

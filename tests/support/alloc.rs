@@ -22,11 +22,13 @@ pub struct Counts {
     pub frees: u64,
     /// Octets given less octets taken back.
     pub octets: i64,
+    /// Octets that growing may have had to move.
+    pub moved: u64,
 }
 
 thread_local! {
     static COUNTS: Cell<Counts> = const {
-        Cell::new(Counts { allocations: 0, frees: 0, octets: 0 })
+        Cell::new(Counts { allocations: 0, frees: 0, octets: 0, moved: 0 })
     };
 }
 
@@ -39,17 +41,23 @@ pub fn count<R>(f: impl FnOnce() -> R) -> (R, Counts) {
         allocations: after.allocations - before.allocations,
         frees: after.frees - before.frees,
         octets: after.octets - before.octets,
+        moved: after.moved - before.moved,
     };
     (result, counts)
 }
 
 fn note(allocations: u64, frees: u64, octets: i64) {
+    note_moved(allocations, frees, octets, 0);
+}
+
+fn note_moved(allocations: u64, frees: u64, octets: i64, moved: u64) {
     // A thread at its end has no counters any more; nobody asks for them.
     let _ = COUNTS.try_with(|c| {
         let mut counts = c.get();
         counts.allocations += allocations;
         counts.frees += frees;
         counts.octets += octets;
+        counts.moved += moved;
         c.set(counts);
     });
 }
@@ -76,7 +84,8 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.dealloc(pointer, layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note(1, 0, size as i64 - layout.size() as i64);
+        let old = layout.size();
+        note_moved(1, 0, size as i64 - old as i64, old as u64);
         // SAFETY: the caller's promise that `pointer` came from here with this `layout`.
         unsafe { System.realloc(pointer, layout, size) }
     }

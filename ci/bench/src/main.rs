@@ -14,6 +14,7 @@ mod kernel;
 mod limits;
 mod lwip;
 mod machine;
+mod million;
 mod ours;
 mod ours_tap;
 mod report;
@@ -40,6 +41,11 @@ fn main() -> ExitCode {
     let mut words = std::env::args().skip(1).peekable();
     if words.next_if(|word| word == "count").is_some() {
         count::run(words);
+        return ExitCode::SUCCESS;
+    }
+    if words.next_if(|word| word == "million").is_some() {
+        let n = words.next().and_then(|n| n.parse().ok());
+        million::run(n.unwrap_or(1_000_000));
         return ExitCode::SUCCESS;
     }
     let alone = words.next_if(|word| word == "alone").is_some();

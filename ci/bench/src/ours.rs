@@ -17,13 +17,15 @@ use netstrata::{Next, Stack};
 use crate::content::{Check, Source, Text};
 use crate::work::{Access, BUFFER, PIECE, Traffic};
 
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-/// Ports the server listens on: a client has 16,384 ephemeral ones for each.
+pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+/// Ports the server listens on: a client has 28,232 ephemeral ones for each.
 const PORTS: u16 = 16;
+/// Connections established to each.
+const EACH: usize = 10_000;
 
-type Host = Stack<Ip<End>, Ipv4, (Tcp<Cubic>, Udp), SlabSockets>;
-type Flow = SocketOf<SlabSockets, Cubic>;
+pub type Host = Stack<Ip<End>, Ipv4, (Tcp<Cubic>, Udp), SlabSockets>;
+pub type Flow = SocketOf<SlabSockets, Cubic>;
 type Datagrams = UdpSocket<Box<[u8]>>;
 
 pub struct Seed(pub u64);
@@ -72,6 +74,12 @@ fn host(end: End, ip: Ipv4Addr, seed: u64) -> Host {
     let net = Ipv4::default().with(0, ip, 24);
     let protocols = (Tcp::default(), Udp::default());
     Stack::new(Ip::new(end), net, protocols, SlabSockets, &mut Seed(seed))
+}
+
+/// A server and a client on one cable.
+pub fn pair(mtu: usize) -> (Host, Host) {
+    let (a, b) = Cable::new(mtu);
+    (host(a, SERVER, 1), host(b, CLIENT, 2))
 }
 
 /// A socket with as much buffer as the peers get, or with what the default profile gives.
@@ -137,8 +145,7 @@ impl Pair {
 
     /// With buffers of `octets`, or the default profile's.
     pub fn with(mtu: usize, octets: Option<usize>) -> Self {
-        let (a, b) = Cable::new(mtu);
-        let (mut server, client) = (host(a, SERVER, 1), host(b, CLIENT, 2));
+        let (mut server, client) = pair(mtu);
         let listeners = (0..PORTS).map(|n| {
             let socket = TcpSocket::listener((SERVER, 80 + n).into(), 2048);
             server.open(buffered(socket, octets)).expect("a free port")
@@ -181,7 +188,7 @@ impl Pair {
     /// Establishes connections until there are `n`.
     pub fn establish(&mut self, n: usize, octets: Option<usize>) {
         while self.flows.len() < n {
-            let port = 80 + (self.flows.len() / 10_000) as u16;
+            let port = 80 + (self.flows.len() / EACH) as u16;
             let wave = (n - self.flows.len()).min(64);
             let opened: Vec<_> = (0..wave)
                 .map(|_| {
