@@ -14,6 +14,8 @@ pub enum DeviceKind {
     Tun,
     /// A packet socket on an interface.
     Raw,
+    /// An AF_XDP socket on a queue of an interface.
+    Xdp,
 }
 
 /// Why it could not be opened.
@@ -80,16 +82,19 @@ impl OpenError {
     }
 
     fn reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use DeviceKind::{Raw, Tap, Tun};
+        use DeviceKind::{Raw, Tap, Tun, Xdp};
         use OpenFailure as F;
         f.write_str(match (self.failure, self.kind) {
             (F::NoPermission, Raw) => "no permission (needs CAP_NET_RAW)",
             (F::NoPermission, Tap | Tun) => "no permission (needs CAP_NET_ADMIN)",
-            (F::NoSuchDevice, Raw) => "no such interface",
+            (F::NoPermission, Xdp) => {
+                "no permission (needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF)"
+            }
+            (F::NoSuchDevice, Raw | Xdp) => "no such interface",
             (F::NoSuchDevice, Tap | Tun) => "/dev/net/tun is missing",
             (F::Busy, _) => "in use by another program",
             (F::OneQueue, _) => "it was made with one queue",
-            (F::WrongKind, Raw) => "not an Ethernet interface",
+            (F::WrongKind, Raw | Xdp) => "not an Ethernet interface",
             (F::WrongKind, Tap | Tun) => "an interface of this name exists and is of another kind",
             (F::BadName, _) => {
                 "not an interface name (1 to 15 octets, no `/`, `:`, `%` or white space)"
@@ -100,7 +105,7 @@ impl OpenError {
     }
 
     fn ways_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use DeviceKind::{Raw, Tap, Tun};
+        use DeviceKind::{Raw, Tap, Tun, Xdp};
         use OpenFailure as F;
         let name = self.name();
         match (self.failure, self.kind) {
@@ -114,12 +119,22 @@ impl OpenError {
                  you: `sudo ip tuntap add dev {name} mode {} user $USER`",
                 self.kind
             ),
-            (F::NoSuchDevice, Raw) => f.write_str(
+            (F::NoPermission, Xdp) => write!(
+                f,
+                "run as root or `sudo setcap cap_net_raw,cap_net_admin,cap_bpf+ep PROGRAM`, or \
+                 use `--phy raw:{name}`, which needs only the first"
+            ),
+            (F::NoSuchDevice, Raw | Xdp) => f.write_str(
                 "pick one that `ip link` lists, or use `--phy cable`, which needs no interface",
             ),
             (F::NoSuchDevice, Tap | Tun) => f.write_str(
                 "load the driver: `sudo modprobe tun`, or use `--phy cable`, which needs no \
                  driver",
+            ),
+            (F::Busy, Xdp) => write!(
+                f,
+                "end the program that holds it (`ip -details link show {name}` has `xdp`), or use \
+                 `--phy raw:{name}`, which shares"
             ),
             (F::Busy, _) => write!(
                 f,
@@ -132,7 +147,7 @@ impl OpenError {
                  {name} mode {} multi_queue user $USER`, or ask for one",
                 self.kind
             ),
-            (F::WrongKind, Raw) => {
+            (F::WrongKind, Raw | Xdp) => {
                 f.write_str("pick another that `ip link` lists, or use `--phy cable`")
             }
             (F::WrongKind, Tap | Tun) => write!(
@@ -140,7 +155,9 @@ impl OpenError {
                 "pick another name (`ip -details link show {name}` tells the kind), or share \
                  an Ethernet interface as it is: `--phy raw:{name}`"
             ),
-            (F::BadName, Raw) => f.write_str("pick one that `ip link` lists, or use `--phy cable`"),
+            (F::BadName, Raw | Xdp) => {
+                f.write_str("pick one that `ip link` lists, or use `--phy cable`")
+            }
             (F::BadName, Tap | Tun) => {
                 write!(
                     f,
@@ -151,6 +168,11 @@ impl OpenError {
             (F::NotSupported | F::Os(_), Raw) => {
                 f.write_str("use an Ethernet interface that is up, or use `--phy cable`")
             }
+            (F::NotSupported | F::Os(_), Xdp) => write!(
+                f,
+                "see that the kernel has CONFIG_XDP_SOCKETS and that `ulimit -l` allows 16 MiB, or \
+                 use `--phy raw:{name}`, which needs neither"
+            ),
             (F::NotSupported | F::Os(_), Tap | Tun) => write!(
                 f,
                 "see whether `sudo ip tuntap add dev {name} mode {}` works, or use \
@@ -167,6 +189,7 @@ impl fmt::Display for DeviceKind {
             Self::Tap => "tap",
             Self::Tun => "tun",
             Self::Raw => "raw",
+            Self::Xdp => "xdp",
         })
     }
 }
@@ -194,10 +217,10 @@ mod tests {
 
     #[test]
     fn every_failure_says_what_why_and_how_to_go_on() {
-        use DeviceKind::{Raw, Tap, Tun};
+        use DeviceKind::{Raw, Tap, Tun, Xdp};
         use OpenFailure as F;
         let mut lines = String::new();
-        for kind in [Tap, Tun, Raw] {
+        for kind in [Tap, Tun, Raw, Xdp] {
             for failure in [
                 F::NoPermission,
                 F::NoSuchDevice,
@@ -208,7 +231,7 @@ mod tests {
                 F::NotSupported,
                 F::Os(libc::ENOMEM),
             ] {
-                if (kind, failure) == (Raw, F::OneQueue) {
+                if matches!((kind, failure), (Raw | Xdp, F::OneQueue)) {
                     continue; // packet sockets do not fail so
                 }
                 let error = OpenError::new(kind, "lab0", failure);

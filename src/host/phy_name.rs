@@ -4,7 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 use std::string::String;
 
-/// Which device a host sits on: `cable`, `loopback`, `tap:NAME`, `tun:NAME` or `raw:IFACE`.
+/// Which device a host sits on: `cable`, `loopback`, `tap:NAME`, `tun:NAME` or `raw:IFACE`; with
+/// the feature `xdp` also `xdp:IFACE`.
 ///
 /// ```
 /// use netstrata::host::Phy;
@@ -25,6 +26,9 @@ pub enum Phy {
     Tun(String),
     /// A packet socket on an interface of the kernel (AF_PACKET).
     Raw(String),
+    /// A queue of an interface of the kernel, taken over (AF_XDP).
+    #[cfg(feature = "xdp")]
+    Xdp(String),
 }
 
 /// Text that names no device.
@@ -33,7 +37,11 @@ pub struct BadPhy;
 
 impl fmt::Display for BadPhy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected cable, loopback, tap:NAME, tun:NAME or raw:IFACE, with a name of 1 to 15 characters")
+        let names = match cfg!(feature = "xdp") {
+            true => "cable, loopback, tap:NAME, tun:NAME, raw:IFACE or xdp:IFACE",
+            false => "cable, loopback, tap:NAME, tun:NAME or raw:IFACE",
+        };
+        write!(f, "expected {names}, with a name of 1 to 15 characters")
     }
 }
 
@@ -58,6 +66,8 @@ impl FromStr for Phy {
             Some(("tap", name)) => Ok(Self::Tap(named(name)?)),
             Some(("tun", name)) => Ok(Self::Tun(named(name)?)),
             Some(("raw", name)) => Ok(Self::Raw(named(name)?)),
+            #[cfg(feature = "xdp")]
+            Some(("xdp", name)) => Ok(Self::Xdp(named(name)?)),
             _ => Err(BadPhy),
         }
     }
@@ -71,6 +81,8 @@ impl fmt::Display for Phy {
             Self::Tap(name) => write!(f, "tap:{name}"),
             Self::Tun(name) => write!(f, "tun:{name}"),
             Self::Raw(name) => write!(f, "raw:{name}"),
+            #[cfg(feature = "xdp")]
+            Self::Xdp(name) => write!(f, "xdp:{name}"),
         }
     }
 }

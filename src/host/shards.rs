@@ -71,7 +71,7 @@ impl Settings {
                 self.queues(tuns, Medium::Ip)
             }
             Phy::Cable => self.cables(count),
-            Phy::Loopback | Phy::Raw(_) => Err(SetupError::NoQueues(self.phy.clone())),
+            _ => Err(SetupError::NoQueues(self.phy.clone())),
         }
     }
 

@@ -211,7 +211,13 @@ fn explain(error: SetupError) -> CliError {
 
 /// An interface that is down is no error, since it may come up; but somebody should know.
 pub fn told_if_down(phy: &Phy, link: LinkState) {
-    if let (Phy::Tap(name) | Phy::Tun(name) | Phy::Raw(name), LinkState::Down) = (phy, link) {
+    let name = match phy {
+        Phy::Tap(name) | Phy::Tun(name) | Phy::Raw(name) => name,
+        #[cfg(feature = "xdp")]
+        Phy::Xdp(name) => name,
+        Phy::Cable | Phy::Loopback => return,
+    };
+    if link == LinkState::Down {
         note!("strata: {phy} is down, and nothing passes; `sudo ip link set {name} up` mends it");
     }
 }

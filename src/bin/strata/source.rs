@@ -82,12 +82,10 @@ impl Source {
     ) -> Result<Self, CliError> {
         match (file, device) {
             (Some(path), _) => Ok(Self::File(Box::new(Reader::open(path)?))),
-            (None, Some(phy @ (Phy::Raw(_) | Phy::Tap(_) | Phy::Tun(_)))) => {
-                Ok(Self::Live(Box::new(Live::open(&phy)?)))
-            }
             (None, Some(Phy::Cable | Phy::Loopback) | None) => {
                 Ok(Self::Demo(Box::new(Demo::open(global)?)))
             }
+            (None, Some(phy)) => Ok(Self::Live(Box::new(Live::open(&phy)?))),
         }
     }
 
@@ -134,6 +132,13 @@ impl Live {
                 return Err(
                     CliError::setup(phy, "ends in this process, where nobody sends")
                         .hint("-i IFACE, which `ip link` lists, or -r FILE"),
+                );
+            }
+            #[cfg(feature = "xdp")]
+            Phy::Xdp(name) => {
+                return Err(
+                    CliError::setup(phy, "would take the frames away from this host")
+                        .hint(format_args!("-i {name}, which only listens, or -r FILE")),
                 );
             }
         };
