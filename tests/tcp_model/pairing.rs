@@ -47,7 +47,10 @@ where
             free(other) && opens && other.begun && self.case.fast_open
         };
         let client = self.ends.iter().rposition(stands);
-        // The first of them: what connects from the same port after it finds that taken.
+        // The first of them: what connects from the same port after it finds that taken, unless
+        // the first one's application let it go before anything came of it.
+        let kept = |other: &End<K>| waits(other) && !other.released;
+        let client = client.or_else(|| self.ends.iter().position(kept));
         let client = client.or_else(|| self.ends.iter().position(waits));
         // Its first end was aborted and the reset was lost; what it sends first carries the cookie
         // still, and makes another end for it.
