@@ -11,7 +11,7 @@ for tool in fmt:rustfmt clippy:clippy; do
 done
 
 cargo fmt --all --check
-for crate in fuzz bench matrix; do
+for crate in fuzz bench matrix micro; do
   cargo fmt --manifest-path "ci/$crate/Cargo.toml" --check
 done
 # Each set of features that changes what is compiled; `--all-targets` with all of them.
@@ -22,8 +22,8 @@ done
 echo "== clippy, tests and examples"
 cargo clippy --quiet --workspace --all-targets --features cli -- -D warnings
 echo "== clippy, what measures"
-for crate in bench matrix; do
-  CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/$crate \
+for crate in bench matrix micro; do
+  CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/lint \
     cargo clippy --quiet --manifest-path "ci/$crate/Cargo.toml" --all-targets -- -D warnings
 done
 echo "== docs"

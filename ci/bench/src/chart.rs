@@ -31,13 +31,13 @@ const DARK: [(&str, &str); 7] = [
     ("#0969DA", "#58A6FF"),
 ];
 
-const WIDTH: i32 = 1000;
+const WIDTH: i32 = 1040;
 const LINE: i32 = 26;
 const TOP: i32 = 84;
 const BELOW: i32 = 18;
 /// Where the plot begins and ends.
-const LEFT: i32 = 400;
-const RIGHT: i32 = 870;
+const LEFT: i32 = 430;
+const RIGHT: i32 = 890;
 /// Doublings from the bar to either edge.
 const REACH: f64 = 3.0;
 
@@ -52,15 +52,14 @@ enum Mark {
     Ring,
 }
 
-const KEYS: [(Mark, &str); 8] = [
+const KEYS: [(Mark, &str); 7] = [
     (Mark::Ours { met: true }, "netstrata, bar met"),
     (Mark::Ours { met: false }, "bar not met"),
     (Mark::Square, "smoltcp"),
     (Mark::Triangle, "lwIP"),
     (Mark::Diamond, "kernel"),
     (Mark::Tick, "limit"),
-    (Mark::Ring, "netstrata, the easier case"),
-    (Mark::Ours { met: true }, ""),
+    (Mark::Ring, "netstrata without the crowd"),
 ];
 
 fn mark_of(name: &str) -> Mark {
@@ -92,7 +91,16 @@ fn draw_mark(area: &Area<'_>, mark: Mark, x: i32, y: i32) -> Drawn {
             let color = if met { MET } else { SHORT };
             area.draw(&Circle::new((x, y), 6, color.filled()))?;
         }
-        Mark::Square => area.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], line))?,
+        Mark::Square => {
+            let corners = [
+                (x - 4, y - 4),
+                (x + 4, y - 4),
+                (x + 4, y + 4),
+                (x - 4, y + 4),
+            ];
+            let closed = [corners.as_slice(), &corners[..2]].concat();
+            area.draw(&PathElement::new(closed, line))?;
+        }
         Mark::Triangle => {
             let corners = vec![(x, y - 6), (x + 6, y + 5), (x - 6, y + 5), (x, y - 6)];
             area.draw(&PathElement::new(corners, line))?;
@@ -111,11 +119,11 @@ fn draw_mark(area: &Area<'_>, mark: Mark, x: i32, y: i32) -> Drawn {
 }
 
 fn draw_keys(area: &Area<'_>) -> Drawn {
-    let mut x = LEFT - 150;
-    for (mark, name) in KEYS.iter().filter(|(_, name)| !name.is_empty()) {
-        draw_mark(area, *mark, x, 48)?;
-        area.draw_text(name, &text(13, &INK, HPos::Left), (x + 12, 48))?;
-        x += 34 + name.chars().count() as i32 * 7;
+    let mut x = 18;
+    for (mark, name) in KEYS {
+        draw_mark(area, mark, x, 48)?;
+        area.draw_text(name, &text(15, &INK, HPos::Left), (x + 12, 48))?;
+        x += 34 + name.chars().count() as i32 * 8;
     }
     Ok(())
 }
@@ -133,19 +141,19 @@ fn draw_axis(area: &Area<'_>, bottom: i32) -> Drawn {
             n if n < 0 => format!("1/{}", 1 << -n),
             n => format!("{} x", 1 << n),
         };
-        area.draw_text(&name, &text(12, &FAINT, HPos::Center), (x, TOP - 10))?;
+        area.draw_text(&name, &text(14, &FAINT, HPos::Center), (x, TOP - 10))?;
     }
     Ok(())
 }
 
 fn draw_row(area: &Area<'_>, head: &Head, all: &[Figures], y: i32) -> Drawn {
-    area.draw_text(head.id, &text(13, &INK, HPos::Left), (12, y))?;
-    area.draw_text(head.what, &text(13, &FAINT, HPos::Left), (88, y))?;
+    area.draw_text(head.id, &text(15, &INK, HPos::Left), (12, y))?;
+    area.draw_text(head.what, &text(15, &FAINT, HPos::Left), (88, y))?;
     let Some(ours) = all.first() else {
         return Ok(());
     };
     let label = format!("{} {}", digits(ours.median), head.unit);
-    area.draw_text(&label, &text(12, &INK, HPos::Right), (WIDTH - 10, y))?;
+    area.draw_text(&label, &text(14, &INK, HPos::Right), (WIDTH - 10, y))?;
     let Some(beyond) = head.hardest(all) else {
         return Ok(());
     };
@@ -166,7 +174,7 @@ fn draw_row(area: &Area<'_>, head: &Head, all: &[Figures], y: i32) -> Drawn {
     draw_mark(area, Mark::Ours { met: beyond >= 1.0 }, place(beyond), y)
 }
 
-/// The picture as SVG, for light pages and dark ones.
+/// The picture of all rows that have bars as SVG, for light pages and dark ones.
 pub fn svg(heads: &[Head], results: &Results) -> Result<String, Box<dyn std::error::Error>> {
     let rows = heads
         .iter()
@@ -179,7 +187,7 @@ pub fn svg(heads: &[Head], results: &Results) -> Result<String, Box<dyn std::err
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&PAPER)?;
         let title = "How far each figure is from its bar: farther right is better";
-        area.draw_text(title, &text(16, &INK, HPos::Left), (12, 20))?;
+        area.draw_text(title, &text(19, &INK, HPos::Left), (12, 20))?;
         draw_keys(&area)?;
         draw_axis(&area, bottom)?;
         for (n, (head, all)) in rows.iter().enumerate() {

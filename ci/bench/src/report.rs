@@ -8,7 +8,7 @@ use crate::row::{Figures, Head, VERIFIED};
 /// Three digits, more where there are more before the point.
 pub fn digits(value: f64) -> String {
     match value {
-        v if v >= 10_000.0 => {
+        v if v >= 1000.0 => {
             let text = format!("{v:.0}");
             let (thousands, rest) = text.split_at(text.len() - 3);
             format!("{thousands},{rest}")
