@@ -421,6 +421,16 @@ pub(crate) fn write_frame(fd: &impl AsFd, parts: &[IoSlice<'_>]) -> Result<usize
     }
 }
 
+/// As [`write_frame`], of a frame in one piece.
+pub(crate) fn write_whole(fd: &impl AsFd, frame: &[u8]) -> Result<usize, Errno> {
+    loop {
+        match nix::unistd::write(fd, frame) {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
 /// Reads one frame from a tap, trying again when a signal came in between.
 pub(crate) fn read_frame(fd: &impl AsFd, into: &mut [u8]) -> Result<usize, Errno> {
     loop {

@@ -19,6 +19,7 @@ use crate::frame::gathered_len;
 use crate::health::Health;
 use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
+use crate::rhythm::Rhythm;
 use crate::sys::{self, MAX_FRAME};
 use crate::tap::TapOptions;
 use crate::uso;
@@ -31,6 +32,10 @@ use crate::{
 /// Room for the largest head of one `send_gather`, reserved at the start.
 const HEAD: usize = 2048;
 
+/// Payloads up to so many octets are copied behind their headers: describing the pieces to the
+/// kernel costs more.
+const COPIED: usize = 256;
+
 /// How many frames one `receive` is expected to find.
 const BURST: usize = 64;
 
@@ -38,6 +43,7 @@ const BURST: usize = 64;
 pub(crate) struct Queue {
     port: Port,
     buffer: Box<[u8]>,
+    rhythm: Rhythm,
 }
 
 /// Everything but the receive buffer, so that an answer can be sent while a frame is read.
@@ -68,6 +74,7 @@ impl Queue {
         Ok(Self {
             port,
             buffer: std::vec![0; vnet::LEN + MAX_FRAME].into_boxed_slice(),
+            rhythm: Rhythm::default(),
         })
     }
 
@@ -298,16 +305,32 @@ impl TxToken for Tx<'_> {
         if len > MAX_FRAME {
             return Err(Abort);
         }
-        if port.head.len() < head {
-            port.head.resize(head, 0);
+        let before = if port.with_vnet { vnet::LEN } else { 0 };
+        let (copied, [a, b]) = match payload {
+            [a, b] if a.len() + b.len() <= COPIED => (a.len() + b.len(), payload),
+            _ => (0, [&[][..], &[]]),
+        };
+        let whole = before + head + copied;
+        if port.head.len() < whole {
+            port.head.resize(whole, 0);
         }
-        let front = port.head.get_mut(..head).ok_or(Abort)?;
+        let room = port.head.get_mut(..whole).ok_or(Abort)?;
+        let (header, rest) = room.split_at_mut_checked(before).ok_or(Abort)?;
+        // What is written to the kernel in one piece is assembled here.
+        let (front, tail) = rest.split_at_mut_checked(head).ok_or(Abort)?;
         fill(front)?;
         let vnet = vnet::from_tx(meta, port.medium, front, len).ok_or(Abort)?;
-        let vnet: &[u8] = if port.with_vnet { &vnet } else { &[] };
-        let [a, b] = payload;
-        let parts = [vnet, front, a, b].map(IoSlice::new);
-        match sys::write_frame(&port.fd, &parts) {
+        header.copy_from_slice(vnet.get(..before).ok_or(Abort)?);
+        let written = if copied == gathered_len(0, payload).ok_or(Abort)? {
+            let (first, second) = tail.split_at_mut_checked(a.len()).ok_or(Abort)?;
+            first.copy_from_slice(a);
+            second.copy_from_slice(b);
+            sys::write_whole(&port.fd, room)
+        } else {
+            let [a, b] = payload;
+            sys::write_frame(&port.fd, &[room, a, b].map(IoSlice::new))
+        };
+        match written {
             Ok(_) => {
                 port.health.wrote(1);
                 port.health.went();
@@ -329,13 +352,18 @@ impl Device for Queue {
     fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
         self.port.look_again(now);
         for taken in 0..budget {
+            if taken == 1 && self.rhythm.is_over() {
+                return 1;
+            }
             let len = match sys::read_frame(&self.port.fd, &mut self.buffer) {
                 Ok(len) => {
                     self.port.health.read(1);
+                    self.rhythm.found(taken);
                     len
                 }
                 Err(Errno::EAGAIN) => {
                     self.port.health.read(0);
+                    self.rhythm.ended(taken);
                     return taken;
                 }
                 Err(errno) => {
