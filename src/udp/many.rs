@@ -143,12 +143,27 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         segment: usize,
         meta: &Meta,
     ) -> Result<usize, SendError> {
-        self.admits(meta.peer, data.len())?;
-        let each = if segment == 0 { data.len() } else { segment };
-        let pushed = self.tx.push_run(meta, each, data.len(), |room| {
+        self.send_segments_with(data.len(), segment, meta, |room| {
             room.copy_from_slice(data);
             data.len()
-        });
+        })
+    }
+
+    /// As [`send_segments`](Self::send_segments), of at most `max` octets that `fill` writes in
+    /// place, all datagrams one behind the other; it returns how many octets it wrote.
+    ///
+    /// # Errors
+    /// As there, before `fill` is called.
+    pub fn send_segments_with(
+        &mut self,
+        max: usize,
+        segment: usize,
+        meta: &Meta,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<usize, SendError> {
+        self.admits(meta.peer, max)?;
+        let each = if segment == 0 { max } else { segment };
+        let pushed = self.tx.push_run(meta, each, max, fill);
         self.pushed(pushed)
     }
 

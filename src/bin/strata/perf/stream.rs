@@ -179,20 +179,27 @@ impl Stream {
         let (meta, len) = (Meta::new(self.remote), source.block.len());
         let head = Head::len(source.wide);
         while self.allowed(now, most) > 0 {
-            let number = self.figures.packets + 1;
-            let fill = |datagram: &mut [u8]| {
-                // All of a datagram but its head is the same each time.
-                if let (true, Some(to)) = (source.fill, datagram.get_mut(head..)) {
-                    to.copy_from_slice(source.block.get(head..).unwrap_or_default());
+            // As many together as one packet may carry, there is room for, and the rate allows.
+            let allowed = self.allowed(now, most).div_ceil(len.max(1) as u64);
+            let room = socket.writable().unwrap_or(0).min(udp::socket::MAX_DATA);
+            let count = usize::try_from(allowed).unwrap_or(usize::MAX);
+            let count = count.min(room / len.max(1)).max(1);
+            let first = self.figures.packets + 1;
+            let fill = |datagrams: &mut [u8]| {
+                for (number, datagram) in (first..).zip(datagrams.chunks_mut(len.max(1))) {
+                    // All of a datagram but its head is the same each time.
+                    if let (true, Some(to)) = (source.fill, datagram.get_mut(head..)) {
+                        to.copy_from_slice(source.block.get(head..).unwrap_or_default());
+                    }
+                    Head { sent: now, number }.put(source.wide, datagram);
                 }
-                Head { sent: now, number }.put(source.wide, datagram);
-                len
+                datagrams.len()
             };
-            match socket.send_with(len, &meta, fill) {
-                Ok(()) => {
-                    self.figures.packets = number;
-                    self.moved(len);
-                    most = most.saturating_sub(len as u64);
+            match socket.send_segments_with(count * len, len, &meta, fill) {
+                Ok(sent) => {
+                    self.figures.packets += sent as u64;
+                    self.moved(count * len);
+                    most = most.saturating_sub((count * len) as u64);
                 }
                 Err(datagram::SendError::Full) => return,
                 Err(error) => {
@@ -320,6 +327,6 @@ pub fn datagrams(len: usize, streams: usize) -> Datagrams {
     let rx = ((8 << 20) / streams.max(1))
         .clamp(256 << 10, 2 << 20)
         .max(one * 4);
-    let tx = (one * 64).min(256 << 10).max(one * 2);
+    let tx = (one * 64).clamp(192 << 10, 256 << 10).max(one * 2);
     udp::UdpSocket::new(0, vec![0; rx].into(), vec![0; tx].into())
 }
