@@ -112,7 +112,7 @@ pub(super) fn refuse<T: PacketTx>(
 }
 
 /// Octets of an IP header without options or extensions.
-fn ip_header(peer: &SocketAddr) -> u16 {
+pub(super) fn ip_header(peer: &SocketAddr) -> u16 {
     if peer.is_ipv4() { 20 } else { 40 }
 }
 

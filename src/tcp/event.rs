@@ -127,6 +127,33 @@ pub enum Event {
     },
     /// A tail loss probe is to be sent (RFC 8985 §7.3).
     Tlp,
+    /// The peer closed its window, or opened it again (RFC 9293 §3.8.6.1).
+    ZeroWindow {
+        /// It is closed now.
+        closed: bool,
+    },
+    /// A closed window is to be probed (RFC 9293 §3.8.6.1).
+    Persist {
+        /// Probes since the peer was last heard, at least 1.
+        probes: u8,
+    },
+    /// An idle peer is to be probed (RFC 9293 §3.8.4).
+    KeepAlive {
+        /// Probes since the peer was last heard, at least 1.
+        probes: u8,
+    },
+    /// Text follows a time in which none was sent, with a congestion window that was reduced for
+    /// it (RFC 5681 §4.1).
+    IdleRestart {
+        /// Milliseconds since text was last sent.
+        idle: u32,
+    },
+    /// The path carries less, or more, than was known: by what a router reported, by a link's
+    /// MTU, or by probing (RFC 1191, RFC 4821).
+    PathMtu {
+        /// Octets of text in a full segment from now on.
+        mss: u16,
+    },
     /// Where sending stands, after something that changed it.
     Cwnd {
         /// Congestion window, octets.
@@ -161,6 +188,11 @@ impl Event {
             Self::Undo => "undo",
             Self::Rto { .. } => "rto",
             Self::Tlp => "tlp",
+            Self::ZeroWindow { .. } => "zero_window",
+            Self::Persist { .. } => "persist",
+            Self::KeepAlive { .. } => "keep_alive",
+            Self::IdleRestart { .. } => "idle_restart",
+            Self::PathMtu { .. } => "path_mtu",
             Self::Cwnd { .. } => "cwnd",
         }
     }
@@ -217,6 +249,8 @@ pub(super) struct Seen {
     threshold: Option<u32>,
     pipe: u32,
     phase: CaState,
+    /// The peer's window is closed.
+    closed: bool,
 }
 
 impl<C: Congestion> Tcb<C> {
@@ -254,6 +288,7 @@ impl<C: Congestion> Tcb<C> {
             threshold: self.cc.threshold(),
             pipe: self.pipe(),
             phase: self.ca_state(),
+            closed: self.snd_wnd == 0 && self.state.is_synchronized(),
         })
     }
 
@@ -265,6 +300,10 @@ impl<C: Congestion> Tcb<C> {
         let Some(after) = after.filter(|_| self.state.is_synchronized()) else {
             return;
         };
+        if before.closed != after.closed {
+            let closed = after.closed;
+            self.tell(now, Event::ZeroWindow { closed });
+        }
         let (from, to) = (before.phase, after.phase);
         if from != to {
             self.tell(now, Event::CaState { from, to });

@@ -7,6 +7,7 @@
 
 use super::config::Config;
 use super::congestion::{Congestion, INITIAL};
+use super::event::Event;
 use super::rtt::micros;
 use super::tcb::Tcb;
 use phy::Instant;
@@ -29,6 +30,10 @@ impl<C: Congestion> Tcb<C> {
         let window = self.cc.window();
         let restart = window.min(self.initial_window());
         self.cc.on_unused((window >> halvings).max(restart));
+        if self.cc.window() < window {
+            let idle = now_ms.wrapping_sub(self.sent_at);
+            self.tell(now, Event::IdleRestart { idle });
+        }
         // Once for each idle time.
         self.sent_at = now_ms;
         self.rare.make().window_used_at = now_ms;

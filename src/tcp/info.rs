@@ -48,6 +48,10 @@ pub struct TcpInfo {
     pub ato: Duration,
     /// Octets of text in a full segment that we send.
     pub snd_mss: u16,
+    /// Octets of the largest packet that the path is known to carry, with all headers; the
+    /// control block, which knows nothing of IP, leaves that header out. 0 before anything was
+    /// sent.
+    pub pmtu: u32,
     /// Octets of text in a full segment of the peer, as seen.
     pub rcv_mss: u16,
     /// MSS we advertised: octets of options and text.
@@ -227,6 +231,10 @@ impl<C: Congestion> Tcb<C> {
             rto: self.rtt.rto(cfg),
             ato: Duration::from_millis(self.ack.delay_ms.into()),
             snd_mss: self.mss,
+            pmtu: match self.reach {
+                0 => 0,
+                reach => u32::from(reach).saturating_add(crate::wire::Tcp::LEN as u32),
+            },
             rcv_mss: self.ack.rcv_mss,
             advmss: self.adv_mss,
             unacked: segments(flight),

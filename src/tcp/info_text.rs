@@ -69,8 +69,8 @@ impl TcpInfo {
         count(f, "ato", self.ato.as_millis() as u64)?;
         write!(
             f,
-            " mss:{} rcvmss:{} advmss:{} cwnd:{}",
-            self.snd_mss, self.rcv_mss, self.advmss, self.snd_cwnd
+            " mss:{} pmtu:{} rcvmss:{} advmss:{} cwnd:{}",
+            self.snd_mss, self.pmtu, self.rcv_mss, self.advmss, self.snd_cwnd
         )?;
         if self.ssthresh_octets.is_some() {
             write!(f, " ssthresh:{}", self.snd_ssthresh)?;

@@ -8,6 +8,7 @@
 
 use super::config::Config;
 use super::congestion::Congestion;
+use super::event::Event;
 use super::recovery::CaState;
 use super::segment::{Plan, Room};
 use super::seq::SeqNum;
@@ -129,7 +130,7 @@ impl<C: Congestion> Tcb<C> {
     pub(super) fn open_path(&mut self, cfg: &Config, now: Instant) {
         if cfg.mtu_probing == MtuProbing::Always {
             self.search(cfg, now);
-            self.shrink_to(cfg, self.size());
+            self.shrink_to(cfg, now, self.size());
         }
     }
 
@@ -143,7 +144,7 @@ impl<C: Congestion> Tcb<C> {
     }
 
     /// Full segments hold no more than `size` octets, nor more than is known to arrive.
-    fn shrink_to(&mut self, cfg: &Config, size: u16) {
+    fn shrink_to(&mut self, cfg: &Config, now: Instant, size: u16) {
         let low = self.path().filter(|path| path.searches());
         let size = size.min(low.map_or(u16::MAX, |path| path.low));
         let size = size.max(cfg.mss_floor.min(28));
@@ -151,6 +152,7 @@ impl<C: Congestion> Tcb<C> {
         if mss < self.mss {
             self.mss = mss;
             self.cc.on_mtu(mss);
+            self.tell(now, Event::PathMtu { mss });
         }
     }
 
@@ -170,7 +172,7 @@ impl<C: Congestion> Tcb<C> {
             if size > 0 && path.about.ge(una) {
                 // For so long; then paths are tried again (RFC 1191 §6.3).
                 (path.cap, path.cap_until) = (size, now + cfg.mtu_interval);
-                return self.shrink_to(cfg, size);
+                return self.shrink_to(cfg, now, size);
             }
         }
         if cfg.mtu_probing == MtuProbing::Off || before < cfg.mtu_timeouts {
@@ -195,7 +197,7 @@ impl<C: Congestion> Tcb<C> {
         }
         let path = &mut self.rare.make().path;
         path.low = path.low.min(next);
-        self.shrink_to(cfg, next);
+        self.shrink_to(cfg, now, next);
     }
 
     /// A router reported that a segment of ours, which began at `quoted`, was too large for a

@@ -10,6 +10,7 @@ use super::ack::Owed;
 use super::chrono::Chrono;
 use super::config::Config;
 use super::congestion::Congestion;
+use super::event::Event;
 use super::probe::Tail;
 use super::recovery::CaState;
 use super::segment::{Plan, Room, timestamp};
@@ -133,6 +134,7 @@ impl<C: Congestion> Tcb<C> {
     fn fit(&mut self, cfg: &Config, now: Instant, room: Room) {
         let most = u16::try_from(room.mss).unwrap_or(u16::MAX);
         let most = most.min(self.path_limit(now));
+        self.reach = most;
         // A link may carry less than the floor, which bounds what a peer may ask for; the
         // smallest that IPv4 allows carries 28 octets (RFC 791).
         let whole = self.peer_mss.min(most).max(cfg.mss_floor.min(28));
@@ -143,6 +145,9 @@ impl<C: Congestion> Tcb<C> {
         let shrunk = mss < self.mss;
         self.mss = mss;
         self.cc.on_mtu(mss);
+        if self.state.is_synchronized() {
+            self.tell(now, Event::PathMtu { mss });
+        }
         if shrunk && self.in_flight() > u32::from(mss) && self.state.is_synchronized() {
             // What is out may not fit the path (RFC 1191 §6.5: send again without waiting, and
             // take it for no sign of congestion).

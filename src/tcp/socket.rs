@@ -10,6 +10,7 @@ use core::net::{IpAddr, SocketAddr};
 use super::accept::{Link, Listener};
 use super::config::Config;
 use super::congestion::{Congestion, Cubic};
+use super::demux::ip_header;
 use super::error::TcpError;
 use super::info::TcpInfo;
 use super::options::Options;
@@ -418,7 +419,13 @@ impl<R: RecvBuf, T: SendBuf, C: Congestion> TcpSocket<R, T, C> {
     /// ([`Tcp::config`](super::Tcp::config)).
     pub fn info(&self, config: &Config, now: phy::Instant) -> Option<TcpInfo> {
         match &self.role {
-            Role::Connection(tcb) => Some(tcb.info(config, now, &self.rx, &self.tx)),
+            Role::Connection(tcb) => {
+                let mut info = tcb.info(config, now, &self.rx, &self.tx);
+                if let (1.., Some(peer)) = (info.pmtu, &self.at.peer) {
+                    info.pmtu = info.pmtu.saturating_add(ip_header(peer).into());
+                }
+                Some(info)
+            }
             _ => None,
         }
     }

@@ -198,6 +198,9 @@ pub struct Tcb<C> {
     pub(super) peer_mss: u16,
     /// Octets of text in a full segment now.
     pub(super) mss: u16,
+    /// Octets of options and text that the path carries, as far as known; 0 before anything was
+    /// sent.
+    pub(super) reach: u16,
     /// The congestion window held something back since `flight_end`.
     pub(super) cwnd_limited: bool,
 
@@ -396,6 +399,7 @@ impl<C: Congestion> Tcb<C> {
             flight_end: zero,
             peer_mss: mss,
             mss,
+            reach: 0,
             cwnd_limited: false,
             rcv_nxt: zero,
             rcv_adv: zero,

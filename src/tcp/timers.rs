@@ -232,6 +232,8 @@ impl<C: Congestion> Tcb<C> {
         self.probes = self.probes.saturating_add(1);
         self.persist_shift = self.persist_shift.saturating_add(1);
         self.probe_due = true;
+        let probes = self.probes;
+        self.tell(now, Event::Persist { probes });
         self.arm_persist(cfg, now);
         Ok(())
     }
@@ -260,6 +262,8 @@ impl<C: Congestion> Tcb<C> {
         }
         self.probes = self.probes.saturating_add(1);
         self.probe_due = true;
+        let probes = self.probes;
+        self.tell(now, Event::KeepAlive { probes });
         self.timers.set(Timer::Idle, now + keep.interval);
         Ok(())
     }

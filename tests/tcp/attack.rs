@@ -152,3 +152,64 @@ fn a_land_attack_is_ignored() {
     assert_eq!(script.transcript().lines().count(), 1);
     assert_eq!(script.host.transports().0.handshakes(), 0);
 }
+
+/// RFC 5961 §7, CVE-2016-5696: challenges are limited for each connection, so that nobody learns
+/// from one whether another was challenged.
+#[test]
+fn challenges_of_one_connection_cost_no_other() {
+    let (mut script, listener) = listening(4);
+    for port in [5001, 5002] {
+        script.peer(&format!("port {port} S 0:0 win 1000 <mss 1000>"));
+        script.peer(&format!("port {port} . 1:1 ack 1 win 1000"));
+        assert!(script.host.socket(listener).accept().is_some());
+    }
+    let mut challenged = |port, times: usize| {
+        let before = script.sent.len();
+        for _ in 0..times {
+            script.peer(&format!("port {port} R 100:100 win 0"));
+        }
+        script.sent.len() - before
+    };
+    assert_eq!((challenged(5001, 50), challenged(5002, 50)), (10, 10));
+}
+
+/// RFC 7413 §5.1: a flood of SYNs with text and a good cookie, such as one client may have. So many
+/// connections as the queue has places exist before their handshakes end, and hold no more than
+/// their text; the others are entries of the SYN table, and then nothing. An honest client gets in.
+#[test]
+fn a_flood_of_text_in_syns() {
+    use netstrata::tcp::{Config, Limits};
+    let config = Config {
+        fastopen_server: true,
+        fastopen_server_no_cookie: true,
+        ..Config::default()
+    };
+    let limits = Limits {
+        handshakes: 64,
+        ..Limits::default()
+    };
+    let tcp = Tcp::new().with_config(config).with_limits(limits);
+    let mut script = host_with(tcp);
+    let mut listener = TcpSocket::listener((EAST, PORT).into(), 128);
+    listener.set_fastopen(5);
+    let h = script.app("listen", |host| host.open(listener).unwrap());
+    for port in 6000..6500 {
+        script.peer(&format!("port {port} S 0:1000 win 1000 <mss 1000,sackOK>"));
+    }
+    let tcp = &script.host.transports().0;
+    assert_eq!(tcp.handshakes(), 64);
+    assert!(tcp.memory() <= 5 * 4096, "{} octets", tcp.memory());
+    let sockets = script.host.sockets::<Socket, _>().len();
+    assert_eq!(sockets, 1 + 5);
+    // By a cookie of the SYN, as the table is full.
+    script.play("< port 5001 S 0:0 win 1000 <mss 1000>\n< port 5001 . 1:1 ack 1 win 1000");
+    let mut honest = 0;
+    while let Some(accepted) = script.host.socket(h).accept() {
+        let peer = script.host.socket(accepted).look(|s| s.peer_addr());
+        honest += usize::from(peer == Ok(Some((WEST, 5001).into())));
+    }
+    assert_eq!(honest, 1);
+    // All of it is over some time after.
+    script.wait(200_000);
+    assert_eq!(script.host.transports().0.handshakes(), 0);
+}

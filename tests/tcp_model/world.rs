@@ -357,7 +357,9 @@ where
                 // Of two that call each other the first may find nobody yet.
                 TcpError::Refused => {
                     let crossing = peer.is_some_and(|p| !p.accepted && !end.accepted);
-                    !stood && (by_peer || crossing || self.noisy)
+                    // What the network said explains a timeout (RFC 1122 §4.2.3.9).
+                    let late = fragile || by_peer || self.case.may_fail(stood);
+                    !stood && (by_peer || crossing || self.noisy) || self.noisy && late
                 }
                 TcpError::TimedOut => fragile || by_peer || self.case.may_fail(stood),
                 TcpError::HostUnreachable | TcpError::NetUnreachable => self.noisy,

@@ -249,6 +249,15 @@ fn line(out: &mut impl Write, now: Instant, number: u32, event: &Event) -> io::R
             )?;
         }
         Event::Rto { backoff } => write!(out, ",\"backoff\":{backoff}")?,
+        Event::ZeroWindow { closed } => write!(out, ",\"closed\":{closed}")?,
+        Event::Persist { probes } | Event::KeepAlive { probes } => {
+            write!(out, ",\"probes\":{probes}")?;
+        }
+        Event::IdleRestart { idle } => {
+            let idle = Duration::from_millis((*idle).into());
+            write!(out, ",\"idle\":{}", seconds(idle))?;
+        }
+        Event::PathMtu { mss } => write!(out, ",\"mss\":{mss}")?,
         Event::Cwnd {
             cwnd,
             ssthresh,
@@ -333,6 +342,11 @@ mod tests {
             Event::Undo,
             Event::Rto { backoff: 2 },
             Event::Tlp,
+            Event::ZeroWindow { closed: true },
+            Event::Persist { probes: 1 },
+            Event::KeepAlive { probes: 2 },
+            Event::IdleRestart { idle: 1500 },
+            Event::PathMtu { mss: 1200 },
             Event::Cwnd {
                 cwnd: 1,
                 ssthresh: None,

@@ -8,7 +8,10 @@
 //! and a sender that paces. Without samples it measures one for each round trip by itself; without
 //! [`Congestion::on_lost`] it takes every loss for the only one of its round trip.
 //! Where the draft asks for random numbers, time and octet counts are mixed. Congestion marks
-//! are taken for losses, which draft §3.7 leaves open.
+//! are taken for losses, which draft §3.7 leaves open. The answer in proportion to the part of
+//! packets marked that implementations of BBR have (an `alpha`, and a threshold of it) is for
+//! routers that mark early, to which a sender says so by ECT(1) (RFC 9331); we send ECT(0), and
+//! where that is marked RFC 3168 §5 has us do as if the packet had been lost.
 //!
 //! It departs from the draft in two places, so that single losses at random cost less than a
 //! twentieth of the rate: short-term bounds are set by what arrived of what was *sent*, not by

@@ -35,6 +35,8 @@ struct Script {
     tcb: Watched,
     rx: Rx,
     tx: Tx,
+    /// What the path carries: octets of options and text.
+    mss: usize,
 }
 
 impl Script {
@@ -52,6 +54,7 @@ impl Script {
             tcb,
             rx,
             tx,
+            mss: 1000,
         };
         script.send();
         script
@@ -59,7 +62,10 @@ impl Script {
 
     fn send(&mut self) {
         let (cfg, now) = (&self.cfg, self.now);
-        let room = Room { mss: 1000, gso: 0 };
+        let room = Room {
+            mss: self.mss,
+            gso: 0,
+        };
         while let Some(plan) = self.tcb.next_segment(cfg, now, &self.rx, &self.tx, room) {
             self.tcb.on_sent(cfg, now, &plan);
         }
@@ -84,6 +90,11 @@ impl Script {
 
     /// A segment of the peer: numbers count from the SYNs.
     fn peer(&mut self, flags: TcpFlags, seq: u32, ack: u32, sack: &[(u32, u32)]) {
+        self.peer_with(flags, seq, ack, sack, 60_000);
+    }
+
+    /// The same with a window.
+    fn peer_with(&mut self, flags: TcpFlags, seq: u32, ack: u32, sack: &[(u32, u32)], window: u16) {
         let mut blocks = SackBlocks::NONE;
         for (from, to) in sack {
             assert!(blocks.push((ISS + *from).0, (ISS + *to).0));
@@ -100,7 +111,7 @@ impl Script {
             seq: IRS + seq,
             ack: ISS + ack,
             flags,
-            window: 60_000,
+            window,
             urgent: 0,
             options,
             payload: &[],
@@ -230,4 +241,64 @@ fn nobody_watches() {
     tcb.on_sent(&cfg, now, &plan.unwrap());
     assert!(tcb.abort(now).is_none());
     assert_eq!((tcb.state(), tcb.cc.observer().0), (State::Closed, 0));
+}
+
+/// A window that closes, is probed, and opens (RFC 9293 §3.8.6.1); a peer that is idle and is probed
+/// (§3.8.4); text after an idle time, with a window that came down for it (RFC 5681 §4.1); a path
+/// that carries less from some time on (RFC 1191).
+#[test]
+fn quiet_times_and_narrow_paths() {
+    let mut s = Script::new(|cfg, rx| {
+        Tcb::connect(cfg, Instant::ZERO, ISS, TS_OFFSET, 1460, rx.capacity())
+    });
+    s.cfg.slow_start_after_idle = true;
+    s.pass(100);
+    s.peer(TcpFlags::SYN | TcpFlags::ACK, 0, 1, &[]);
+    let options = Options {
+        keepalive: true,
+        keepalive_time: Some(Duration::from_secs(10)),
+        keepalive_interval: Some(Duration::from_secs(1)),
+        ..s.tcb.options()
+    };
+    s.tcb.set_options(&s.cfg, s.now, options);
+    s.tcb.cc.observer_mut().0.clear();
+    s.write(10_000);
+    s.pass(100);
+    s.peer(TcpFlags::ACK, 1, 10_001, &[]);
+    s.write(5_000);
+    s.pass(100);
+    s.peer_with(TcpFlags::ACK, 1, 15_001, &[], 0);
+    s.write(500);
+    s.pass(1000);
+    s.peer_with(TcpFlags::ACK, 1, 15_001, &[], 60_000);
+    s.pass(100);
+    s.peer(TcpFlags::ACK, 1, 15_501, &[]);
+    s.pass(11_500);
+    s.peer(TcpFlags::ACK, 1, 15_501, &[]);
+    s.write(500);
+    s.mss = 700;
+    s.write(2_000);
+    let told = s.told();
+    let rare = [
+        "ZeroWindow",
+        "Persist",
+        "KeepAlive",
+        "IdleRestart",
+        "PathMtu",
+    ];
+    let all: Vec<&str> = told
+        .lines()
+        .map(str::trim)
+        .filter(|line| rare.iter().any(|name| line.contains(name)))
+        .collect();
+    insta::assert_snapshot!(all.join("\n"), @r"
+    300000 ZeroWindow closed: true
+    600000 Persist probes: 1
+    600000 IdleRestart idle: 400
+    1200000 Persist probes: 2
+    1300000 ZeroWindow closed: false
+    11400000 KeepAlive probes: 1
+    12400000 KeepAlive probes: 2
+    12900000 PathMtu mss: 700
+    ");
 }

@@ -110,7 +110,7 @@ fn timeout() {
 
 /// After a timeout only what was not reported is sent again.
 #[test]
-fn timeout_with_plain() {
+fn timeout_with_sack() {
     let mut h = Harness::accepted(plain(), 1000);
     let text = h.play(
         "write 6000

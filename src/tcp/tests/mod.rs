@@ -17,6 +17,7 @@ mod flight;
 mod frto;
 mod harness;
 mod info;
+mod liars;
 mod loss;
 mod model;
 mod nagle;
