@@ -64,6 +64,11 @@ impl Health {
         self.io.frames_in = self.io.frames_in.wrapping_add(frames as u64);
     }
 
+    /// So many frames lay in memory that is shared with the kernel.
+    pub(crate) const fn took(&mut self, frames: usize) {
+        self.io.frames_in = self.io.frames_in.wrapping_add(frames as u64);
+    }
+
     /// A call that was to send took so many frames.
     pub(crate) const fn wrote(&mut self, frames: usize) {
         self.io.writes = self.io.writes.wrapping_add(1);

@@ -6,7 +6,8 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IoStats {
-    /// System calls that were to receive, those that found nothing included.
+    /// System calls that were to receive, those that found nothing included; frames in memory
+    /// that is shared with the kernel need none.
     pub reads: u64,
     /// Frames received.
     pub frames_in: u64,

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use crate::frame::{Frame, Lane, gather, gathered_len};
 use crate::health::Health;
 use crate::name::Name;
+use crate::packet_ring::PacketRing;
 use crate::raw::RawOptions;
 use crate::sys::{self, BATCH, MAX_FRAME};
 use crate::uso;
@@ -46,6 +47,8 @@ pub(crate) struct Port {
     /// What the host sends is received too.
     pub(crate) outgoing: bool,
     pub(crate) caps: Capabilities,
+    /// Where the kernel puts received frames that are small enough.
+    pub(crate) ring: Option<PacketRing>,
     /// Frames to send, each behind its virtio-net header if negotiated.
     lane: Lane,
     head: Vec<u8>,
@@ -70,16 +73,21 @@ impl Port {
         let _ = packet(libc::PACKET_IGNORE_OUTGOING, (!outgoing).into());
         packet(libc::PACKET_AUXDATA, 1)?;
         let with_vnet = packet(libc::PACKET_VNET_HDR, 1).is_ok();
+        let mtu = sys::if_mtu(socket, &name)?;
         let room = options.receive_buffer.min(RawOptions::MAX_RECEIVE_BUFFER);
         let room = i32::try_from(room).unwrap_or(i32::MAX);
         let socket_int = |option| sys::set_int(socket, libc::SOL_SOCKET, option, room);
         if socket_int(libc::SO_RCVBUFFORCE).is_err() {
             socket_int(libc::SO_RCVBUF)?;
         }
+        // Old kernels, and machines without so much memory in one piece, do without.
+        let ring = match options.ring {
+            true => PacketRing::open(socket, mtu.saturating_add(LINK_HEADER)).ok(),
+            false => None,
+        };
         if options.promiscuous {
             sys::packet_promiscuous(socket, ifindex)?;
         }
-        let mtu = sys::if_mtu(socket, &name)?;
         let up = sys::if_up(socket, &name)?;
         // Last, so that no frame arrives before all is set.
         sys::packet_bind(socket, ifindex)?;
@@ -102,6 +110,7 @@ impl Port {
             with_vnet,
             outgoing,
             caps,
+            ring,
             lane: Lane::new(QUEUE),
             head: Vec::new(),
             retry: None,

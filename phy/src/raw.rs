@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
 use crate::packet::{Port, Tx};
+use crate::packet_ring::PacketRing;
 use crate::sys::{self, BATCH, HEADROOM, Slot};
 use crate::vnet;
 use crate::{Capabilities, Device, FrameSink, Instant, IoStats, RxCsum, RxMeta, RxToken, TxToken};
@@ -37,13 +38,18 @@ pub struct RawOptions {
     /// [`RawOptions::MAX_RECEIVE_BUFFER`]; without `CAP_NET_ADMIN` the kernel grants no more than
     /// `net.core.rmem_max`.
     pub receive_buffer: usize,
+    /// Receive frames of up to the MTU through memory that is shared with the kernel, 16 MiB of
+    /// it, instead of one system call for every 32. Larger ones, which hosts on the same machine
+    /// leave unfinished, still cost a call. Without effect where the kernel refuses.
+    pub ring: bool,
 }
 
 impl RawOptions {
     /// The most that may be asked for: 512 MiB.
     pub const MAX_RECEIVE_BUFFER: usize = 512 << 20;
 
-    /// Promiscuous, without offloads, without what this host sends, with 64 MiB for what waits.
+    /// Promiscuous, without offloads, without what this host sends, through a ring and with 64 MiB for what
+    /// waits beside it.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -51,6 +57,7 @@ impl RawOptions {
             offload: false,
             outgoing: false,
             receive_buffer: 64 << 20,
+            ring: true,
         }
     }
 
@@ -79,6 +86,13 @@ impl RawOptions {
     #[must_use]
     pub const fn with_receive_buffer(mut self, octets: usize) -> Self {
         self.receive_buffer = octets;
+        self
+    }
+
+    /// Sets [`RawOptions::ring`].
+    #[must_use]
+    pub const fn with_ring(mut self, on: bool) -> Self {
+        self.ring = on;
         self
     }
 }
@@ -191,19 +205,31 @@ fn unwrap(slot: &mut Slot, with_vnet: bool) -> Option<Rx<'_>> {
         return None;
     }
     let end = HEADROOM.checked_add(slot.len)?;
-    let mut meta = if with_vnet {
-        vnet::to_rx(&slot.vnet, slot.len)
-    } else {
-        RxMeta::new()
+    let vnet = with_vnet.then_some(&slot.vnet);
+    let octets = slot.octets.get_mut(..end)?;
+    dress(octets, slot.status, slot.vlan, vnet)
+}
+
+/// The frame behind [`HEADROOM`] octets, its tag put back.
+fn dress<'a>(
+    octets: &'a mut [u8],
+    status: u32,
+    vlan: Option<(u16, u16)>,
+    vnet: Option<&[u8; vnet::LEN]>,
+) -> Option<Rx<'a>> {
+    let len = octets.len().checked_sub(HEADROOM)?;
+    let mut meta = match vnet {
+        Some(header) => vnet::to_rx(header, len),
+        None => RxMeta::new(),
     };
-    if slot.status & (libc::TP_STATUS_CSUMNOTREADY | libc::TP_STATUS_CSUM_VALID) != 0 {
+    if status & (libc::TP_STATUS_CSUMNOTREADY | libc::TP_STATUS_CSUM_VALID) != 0 {
         meta = meta.with_csum(RxCsum::Valid);
     }
-    let start = match slot.vlan {
+    let start = match vlan {
         None => HEADROOM,
         Some((tpid, tci)) => {
             // Both link addresses move forward, the tag goes between them and the type.
-            let front = slot.octets.first_chunk_mut::<16>()?;
+            let front = octets.first_chunk_mut::<16>()?;
             front.copy_within(4..16, 0);
             let (_, tag) = front.split_last_chunk_mut::<4>()?;
             let ([t0, t1], [c0, c1]) = (tpid.to_be_bytes(), tci.to_be_bytes());
@@ -211,8 +237,52 @@ fn unwrap(slot: &mut Slot, with_vnet: bool) -> Option<Rx<'_>> {
             0
         }
     };
-    let frame = slot.octets.get_mut(start..end)?;
+    let frame = octets.get_mut(start..)?;
     Some(Rx { frame, meta })
+}
+
+/// Hands up what is in the ring, and reads what was too large for it.
+fn drain(
+    ring: &mut PacketRing,
+    port: &mut Port,
+    slots: &mut [Slot],
+    budget: usize,
+    sink: &mut impl FrameSink,
+) -> usize {
+    let (mut taken, outgoing) = (0, port.outgoing);
+    while taken < budget
+        && let Some(head) = ring.next()
+    {
+        taken += 1;
+        let wanted = outgoing || !head.outgoing;
+        let vnet = port.with_vnet;
+        let rx = if head.copied {
+            let slot = slots.get_mut(..1).unwrap_or_default();
+            let got = sys::receive_batch(port.fd.as_fd(), vnet, slot);
+            port.health.read(0);
+            let slot = slot.first_mut().filter(|_| got == Ok(1));
+            slot.and_then(|slot| unwrap(slot, vnet))
+        } else {
+            let (status, vlan) = (head.status, head.vlan);
+            let header = vnet.then_some(&head.vnet);
+            let octets = ring.octets(&head);
+            octets.and_then(|octets| dress(octets, status, vlan, header))
+        };
+        match rx {
+            Some(rx) if wanted => {
+                let answer = port.ready().then_some(Tx(&mut *port));
+                sink.frame(rx, answer);
+            }
+            Some(_) => {}
+            None => port.health.lose(1),
+        }
+        ring.give();
+    }
+    port.health.took(taken);
+    if taken > 0 {
+        port.health.went();
+    }
+    taken
 }
 
 impl Device for RawSocket {
@@ -223,6 +293,11 @@ impl Device for RawSocket {
     fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
         let port = &mut self.port;
         port.look_again(now);
+        if let Some(mut ring) = port.ring.take() {
+            let taken = drain(&mut ring, port, &mut self.slots, budget, sink);
+            port.ring = Some(ring);
+            return taken;
+        }
         let mut taken = 0;
         // Ends when the budget is spent or the socket is empty; each turn takes a frame.
         while taken < budget {

@@ -209,6 +209,27 @@ pub(crate) fn packet_drops(socket: BorrowedFd<'_>) -> Result<c_uint, Errno> {
     Errno::result(result).map(|_| stats.tp_drops)
 }
 
+/// Asks for a ring of `count` slots of `size` octets each for received frames, in blocks of
+/// `block` octets.
+pub(crate) fn packet_ring(
+    socket: BorrowedFd<'_>,
+    count: usize,
+    size: usize,
+    block: usize,
+) -> Result<(), Errno> {
+    let number = |n: usize| c_uint::try_from(n).map_err(|_| Errno::EINVAL);
+    let blocks = count
+        .checked_mul(size)
+        .and_then(|len| len.checked_div(block));
+    let request = libc::tpacket_req {
+        tp_block_size: number(block)?,
+        tp_block_nr: number(blocks.ok_or(Errno::EINVAL)?)?,
+        tp_frame_size: number(size)?,
+        tp_frame_nr: number(count)?,
+    };
+    set(socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &request)
+}
+
 /// Sets a socket option that is an int.
 pub(crate) fn set_int(
     socket: BorrowedFd<'_>,

@@ -61,7 +61,7 @@ fn counts(io: IoStats) -> (u64, u64, u64, u64) {
 #[test]
 fn a_packet_socket_moves_32_frames_a_call() {
     within("raw calls", || {
-        let (mut a, mut b) = ends(RawOptions::new());
+        let (mut a, mut b) = ends(RawOptions::new().with_ring(false));
         receive(&mut b, 1000); // whatever came when the cable was plugged in
         let before = b.io_stats();
         send(&mut a, 100);
@@ -71,26 +71,51 @@ fn a_packet_socket_moves_32_frames_a_call() {
         assert_eq!(receive(&mut b, 64), 64);
         assert_eq!(receive(&mut b, 64), 36);
         let io = b.io_stats();
-        assert_eq!(
-            (io.reads - before.reads, io.frames_in - before.frames_in),
-            (4, 100)
-        );
+        let reads = io.reads - before.reads;
+        assert_eq!((reads, io.frames_in - before.frames_in), (4, 100));
         assert_eq!((io.lost, io.overruns), (0, 0));
+    });
+}
+
+#[test]
+fn a_ring_costs_no_call_to_receive() {
+    within("ring calls", || {
+        let (mut a, mut b) = ends(RawOptions::new());
+        receive(&mut b, 1000);
+        // Many times around the ring.
+        for round in 1..=300 {
+            send(&mut a, 100);
+            assert_eq!(receive(&mut b, 64), 64, "round {round}");
+            let watch = [phy::Watch::readable(&b)];
+            let waiter = phy::Waiter::new().unwrap();
+            assert!(waiter.wait(&watch, None).unwrap().ready);
+            assert_eq!(receive(&mut b, 64), 36, "round {round}");
+        }
+        let io = b.io_stats();
+        assert!(io.frames_in >= 30_000);
+        assert_eq!((io.reads, io.lost, io.overruns), (0, 0, 0));
     });
 }
 
 #[test]
 fn what_a_packet_socket_has_no_room_for_is_counted() {
     within("raw overruns", || {
-        let (mut a, mut b) = ends(RawOptions::new().with_receive_buffer(4096));
-        receive(&mut b, 1000);
-        let before = b.io_stats();
-        send(&mut a, 100);
-        let came = receive(&mut b, 200) as u64;
-        let lost = b.io_stats().overruns - before.overruns;
-        assert!(came > 0 && lost > 0, "{came} came, {lost} lost");
-        assert_eq!(came + lost, 100);
-        assert_eq!(b.lost(), b.io_stats().lost);
+        let small = RawOptions::new().with_receive_buffer(4096).with_ring(false);
+        for (options, count) in [(small, 100), (RawOptions::new(), 9000)] {
+            let (mut a, mut b) = ends(options);
+            receive(&mut b, 1000);
+            let before = b.io_stats();
+            for _ in 0..count / 100 {
+                send(&mut a, 100);
+            }
+            let came = receive(&mut b, 10_000) as u64;
+            let lost = b.io_stats().overruns - before.overruns;
+            assert!(came > 0 && lost > 0, "{came} came, {lost} lost");
+            assert_eq!(came + lost, count);
+            assert_eq!(b.lost(), b.io_stats().lost);
+            drop((a, b));
+            ip("link del veth0");
+        }
     });
 }
 

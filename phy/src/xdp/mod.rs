@@ -20,9 +20,9 @@ use std::vec::Vec;
 use nix::errno::Errno;
 
 use self::ring::{Descriptor, Ring};
-use self::sys::Chunks;
 use crate::frame::gathered_len;
 use crate::health::Health;
+use crate::map::Chunks;
 use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
 use crate::{
@@ -204,8 +204,7 @@ impl XdpSocket {
         self.mode
     }
 
-    /// System calls and frames so far; receiving takes no calls, so `reads` counts looks at the
-    /// ring. `overruns` is asked of the kernel.
+    /// System calls and frames so far; `overruns` is asked of the kernel.
     pub fn io_stats(&mut self) -> IoStats {
         self.port.count_overruns();
         self.port.health.io
@@ -386,7 +385,7 @@ impl Device for XdpSocket {
             }
             receiver.hand(index);
         }
-        port.health.read(taken);
+        port.health.took(taken);
         if taken > 0 {
             port.health.went();
             receiver.filled.release();

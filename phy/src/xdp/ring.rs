@@ -7,7 +7,7 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::sys::Map;
+use crate::map::Map;
 
 /// Where the parts of a ring are, in octets from the start of its mapping.
 #[derive(Debug, Clone, Copy)]

@@ -7,10 +7,11 @@ use libc::c_int;
 use nix::errno::Errno;
 
 use super::ring::{Layout, Ring};
-use super::sys::{self, Chunks, Map};
+use super::sys;
 use super::{KICK, Port, Receiver, XdpMode, XdpOptions, XdpSocket, program};
 use crate::Capabilities;
 use crate::health::Health;
+use crate::map::{Chunks, Map};
 use crate::name::Name;
 
 /// Octets of a chunk: a page.
