@@ -51,7 +51,7 @@ pub struct Ipv4<const A: usize = 8, const R: usize = 24> {
     /// The last packet judged good that was for us alone: most are like the one before.
     judged: Option<Judged>,
     /// The way found last: most packets go where the one before went.
-    last: Cell<Option<Way>>,
+    last: Last,
     #[cfg(feature = "alloc")]
     reassembly: Reassembly,
 }
@@ -65,8 +65,35 @@ struct Judged {
     link: Link,
 }
 
-/// Destination and source asked for, and the way from one to the other. Forgotten with [`Judged`].
-type Way = (IpAddr, Option<IpAddr>, Hop);
+/// Destination and source asked for, both not 0, and the way from one to the other. Forgotten with
+/// [`Judged`].
+#[derive(Debug, Clone)]
+struct Last {
+    /// Both addresses; 0 for none.
+    key: Cell<u64>,
+    hop: Cell<Option<Hop>>,
+}
+
+impl Last {
+    const fn new() -> Self {
+        Self {
+            key: Cell::new(0),
+            hop: Cell::new(None),
+        }
+    }
+
+    /// What `dst` and `src` are known by: 0 where they are not to be.
+    #[inline]
+    fn key(dst: IpAddr, src: Option<IpAddr>) -> u64 {
+        match (dst, src) {
+            (IpAddr::V4(dst), Some(IpAddr::V4(src))) if !src.is_unspecified() => {
+                u64::from(dst.to_bits()) << 32 | u64::from(src.to_bits())
+            }
+            (IpAddr::V4(dst), None) => u64::from(dst.to_bits()) << 32,
+            _ => 0,
+        }
+    }
+}
 
 impl Default for Ipv4 {
     fn default() -> Self {
@@ -84,7 +111,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
             paths: PathMtus::new(),
             loopback: None,
             judged: None,
-            last: Cell::new(None),
+            last: Last::new(),
             #[cfg(feature = "alloc")]
             reassembly: Reassembly::new(),
         }
@@ -240,7 +267,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     /// Addresses or routes change: what was found by them holds no more.
     fn forget(&mut self) {
         self.judged = None;
-        self.last.set(None);
+        self.last.key.set(0);
     }
 
     /// May `src` have sent a packet that came by `link` (RFC 1122 §3.2.1.3, RFC 6890)?
@@ -326,6 +353,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     }
 
     /// The way to `dst`, whatever was found before.
+    #[inline(never)]
     fn find(&self, dst: IpAddr, src: Option<IpAddr>) -> Option<Hop> {
         let bits = |ip| match ip {
             IpAddr::V4(ip) => Some(Ipv4Addr::to_bits(ip)),
@@ -470,13 +498,13 @@ impl<const A: usize, const R: usize> Network for Ipv4<A, R> {
     }
 
     fn route(&self, dst: IpAddr, src: Option<IpAddr>) -> Option<Hop> {
-        if let Some((to, from, hop)) = self.last.get()
-            && (to, from) == (dst, src)
-        {
-            return Some(hop);
+        let key = Last::key(dst, src);
+        if key != 0 && self.last.key.get() == key {
+            return self.last.hop.get();
         }
         let hop = self.find(dst, src)?;
-        self.last.set(Some((dst, src, hop)));
+        self.last.key.set(key);
+        self.last.hop.set(Some(hop));
         Some(hop)
     }
 

@@ -142,6 +142,14 @@ pub trait Output {
         Ok(Path { to, way: None })
     }
 
+    /// The way of several packets to one destination, and the room of each.
+    ///
+    /// # Errors
+    /// [`TxError::NoRoute`].
+    fn way(&mut self, to: Dest) -> Result<(Room, Path), TxError> {
+        Ok((self.room(to.dst, to.src)?, self.path(to)?))
+    }
+
     /// As [`send_gather`](Self::send_gather), on a path found before.
     ///
     /// # Errors
@@ -197,6 +205,50 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
         let link = self.iface.mtu(hop.link);
         let path = self.net.path_mtu(dst, self.now);
         path.map_or(link, |path| path.min(link))
+    }
+
+    fn room_of(&self, hop: &Hop, mtu: usize, dst: IpAddr, src: Option<IpAddr>) -> Room {
+        let front = if dst.is_ipv4() { 20 } else { 40 };
+        Room {
+            src: src.unwrap_or(hop.from),
+            payload: mtu.min(MAX_PACKET).saturating_sub(front),
+            offload: self.iface.offload(hop.link),
+            cast: hop.cast,
+        }
+    }
+
+    /// The path by way of `hop`, which carries packets of `mtu` octets: the one found last, if it is
+    /// the same.
+    #[inline]
+    fn path_by(&mut self, to: Dest, hop: &Hop, mtu: usize) -> Path {
+        if let Some(path) = &self.origin.path
+            && path.to == to
+            && let Some(found) = &path.way
+            && found.hop == *hop
+            && found.mtu == mtu
+        {
+            return *path;
+        }
+        self.new_path(to, *hop, mtu)
+    }
+
+    #[inline(never)]
+    fn new_path(&mut self, to: Dest, hop: Hop, mtu: usize) -> Path {
+        let ip = header(&hop, &to);
+        let idents = &mut self.origin.idents;
+        let way = Ipv4::from_header(&ip).map(|header| Found {
+            hop,
+            ip,
+            mtu,
+            head: Ipv4Template::new(&Ipv4 {
+                dont_fragment: to.dont_fragment,
+                ..header
+            }),
+            ident: (!to.dont_fragment).then(|| idents.hash(ip.src, ip.dst, ip.proto)),
+        });
+        let path = Path { to, way };
+        self.origin.path = Some(path);
+        path
     }
 
     /// Sends what exceeds `mtu` in pieces. Once the first piece is out the others follow or the
@@ -281,13 +333,14 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
 impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     fn room(&self, dst: IpAddr, src: Option<IpAddr>) -> Result<Room, TxError> {
         let hop = self.route(dst, src)?;
-        let front = if dst.is_ipv4() { 20 } else { 40 };
-        Ok(Room {
-            src: src.unwrap_or(hop.from),
-            payload: self.mtu(&hop, dst).min(MAX_PACKET).saturating_sub(front),
-            offload: self.iface.offload(hop.link),
-            cast: hop.cast,
-        })
+        Ok(self.room_of(&hop, self.mtu(&hop, dst), dst, src))
+    }
+
+    fn way(&mut self, to: Dest) -> Result<(Room, Path), TxError> {
+        let hop = self.route(to.dst, to.src)?;
+        let mtu = self.mtu(&hop, to.dst);
+        let room = self.room_of(&hop, mtu, to.dst, to.src);
+        Ok((room, self.path_by(to, &hop, mtu)))
     }
 
     fn send_gather<F>(
@@ -327,29 +380,7 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
     fn path(&mut self, to: Dest) -> Result<Path, TxError> {
         let hop = self.route(to.dst, to.src)?;
         let mtu = self.mtu(&hop, to.dst);
-        if let Some(path) = &self.origin.path
-            && path.to == to
-            && path
-                .way
-                .is_some_and(|found| found.hop == hop && found.mtu == mtu)
-        {
-            return Ok(*path);
-        }
-        let ip = header(&hop, &to);
-        let idents = &mut self.origin.idents;
-        let way = Ipv4::from_header(&ip).map(|header| Found {
-            hop,
-            ip,
-            mtu,
-            head: Ipv4Template::new(&Ipv4 {
-                dont_fragment: to.dont_fragment,
-                ..header
-            }),
-            ident: (!to.dont_fragment).then(|| idents.hash(ip.src, ip.dst, ip.proto)),
-        });
-        let path = Path { to, way };
-        self.origin.path = Some(path);
-        Ok(path)
+        Ok(self.path_by(to, &hop, mtu))
     }
 
     #[inline]

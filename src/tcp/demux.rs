@@ -250,7 +250,7 @@ impl<C: Congestion> Tcp<C> {
         let Role::Connection(tcb) = &socket.role else {
             return;
         };
-        let (wants, flow, deadline) = (socket.wants, socket.at, tcb.deadline());
+        let (wants, deadline) = (socket.wants, tcb.deadline());
         if wants.any(Wants::PENDING) {
             self.settle_early::<S>(set, cx, h);
         }
@@ -263,7 +263,7 @@ impl<C: Congestion> Tcp<C> {
             }
             gone => {
                 if let Gone::TimeWait(left) = gone {
-                    let hash = self.key.hash(&flow);
+                    let hash = set.get(h).map_or(0, |socket| self.key.hash(&socket.at));
                     let evicted = self.waits.insert(hash, cx.now, self.config.time_wait, left);
                     if evicted {
                         cx.drop(Drop::Memory);

@@ -269,9 +269,7 @@ impl<C: Congestion> Tcp<C> {
         };
         let (config, now) = (&self.config, cx.now);
         let dest = dest_of(&ends, socket.ttl, socket.tos);
-        let way = out.room(dest.dst, dest.src);
-        let way = way.and_then(|room| Ok((room, out.path(dest)?)));
-        let (room, path, mut error) = match way {
+        let (room, path, mut error) = match out.way(dest) {
             Ok((room, path)) => (room, Some(path), None),
             Err(error) => (NOWHERE, None, Some(error)),
         };

@@ -189,7 +189,9 @@ impl<C: Congestion> Tcp<C> {
     {
         // Sockets may have been taken out of the table since.
         self.weigh::<S>(set, cx);
-        self.sweep::<S>(set, cx, TURN);
+        if self.account.level >= Level::Pressure {
+            self.sweep::<S>(set, cx, TURN);
+        }
     }
 
     /// The same for a packet.

@@ -8,9 +8,9 @@
 //! wait equally long is a queue of deadlines. With an allocator the table grows as needed up
 //! to its limit; without one it holds `INLINE` entries in place.
 
-use core::hash::Hasher;
+use core::hash::{Hash, Hasher};
 
-use crate::secret::{IndexHasher, Purpose, Secret, write_addr};
+use crate::secret::{IndexHasher, Purpose, Secret};
 use crate::transport::Endpoint;
 
 /// Entries a table holds where there is no allocator.
@@ -216,12 +216,7 @@ impl FlowKey {
     pub fn hash(&self, flow: &Endpoint) -> u64 {
         let Self([a, b]) = *self;
         let mut h = IndexHasher::new_with_keys(a, b);
-        if let Some(ip) = flow.ip {
-            write_addr(&mut h, (ip, flow.port).into());
-        }
-        if let Some(peer) = flow.peer {
-            write_addr(&mut h, peer);
-        }
+        flow.hash(&mut h);
         h.finish()
     }
 }

@@ -66,7 +66,13 @@ impl Line<'_> {
             // No plan is that long.
             return (0, 0, Some(TxError::Dropped));
         };
-        let path = self.path(plan);
+        let other;
+        let path = if plan.ecn & 3 == 0 {
+            self.path
+        } else {
+            other = self.path(plan);
+            &other
+        };
         let not_last = plan.flags.without(TcpFlags::FIN | TcpFlags::PSH);
         let partial = self.room.offload.tx_csum;
         let mut text = tx.peek(plan.offset, plan.len);
@@ -83,7 +89,7 @@ impl Line<'_> {
                 (part.seq, part.flags) = (SeqNum(seq), flags);
                 self.whole(out, &part, pieces, false)
             } else {
-                out.send_on(&path, template.len(), pieces, TxMeta::NONE, |_, head| {
+                out.send_on(path, template.len(), pieces, TxMeta::NONE, |_, head| {
                     let mut sum = Sum::of(first);
                     if !second.is_empty() {
                         sum = sum.add_bytes(second);

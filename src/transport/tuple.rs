@@ -114,6 +114,7 @@ macro_rules! tuples {
             fn timers(&mut self, t: &mut Self::Tables, cx: &mut Cx) {
                 $(self.$n.timers(&mut t.$n, cx);)+
             }
+            #[inline(always)]
             fn egress(&mut self, t: &mut Self::Tables, cx: &mut Cx, out: &mut impl Output, budget: usize) -> usize {
                 // Another protocol goes first each turn, so that a busy one starves nobody.
                 let mut left = budget;
