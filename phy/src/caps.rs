@@ -23,6 +23,10 @@ pub struct Capabilities {
     /// Set when the device cuts several UDP datagrams of equal size, the last one perhaps
     /// shorter, out of one frame.
     pub uso: Option<GsoLimits>,
+    /// A frame lies in one piece of memory, and payload handed over apart is copied into it.
+    /// Who must touch each octet anyway, for a checksum, does better to write payload in place,
+    /// with [`TxToken::send`](crate::TxToken::send).
+    pub copies: bool,
     /// How many frames one `receive` or one `flush` moves at best; at least 1.
     pub burst: usize,
     /// Whether frames can be expected to leave at all.
@@ -69,6 +73,7 @@ impl Capabilities {
             rx_csum: false,
             gso: None,
             uso: None,
+            copies: false,
             burst: 1,
             link: LinkState::Up,
         }
@@ -106,6 +111,13 @@ impl Capabilities {
     #[must_use]
     pub const fn with_uso(mut self, limits: Option<GsoLimits>) -> Self {
         self.uso = limits;
+        self
+    }
+
+    /// Sets [`Capabilities::copies`].
+    #[must_use]
+    pub const fn with_copies(mut self, on: bool) -> Self {
+        self.copies = on;
         self
     }
 

@@ -45,6 +45,23 @@ impl Lane {
         self.queue.push_back(frame);
     }
 
+    /// Adds frames, and rings as [`push`](Self::push) does; there is room for them. The queues are
+    /// swapped where that is all.
+    pub(crate) fn append(&mut self, frames: &mut VecDeque<Frame>) {
+        if frames.is_empty() {
+            return;
+        }
+        if !self.queue.is_empty() {
+            self.queue.append(frames);
+            return;
+        }
+        core::mem::swap(&mut self.queue, frames);
+        #[cfg(all(feature = "std", target_os = "linux"))]
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
+    }
+
     /// How many more frames fit.
     pub(crate) fn room(&self) -> usize {
         self.limit.saturating_sub(self.queue.len())

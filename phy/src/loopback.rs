@@ -61,7 +61,7 @@ impl Loopback {
         let queue = queue.max(1);
         Self {
             lane: Lane::new(queue),
-            caps: caps.with_burst(queue),
+            caps: caps.with_burst(queue).with_copies(true),
         }
     }
 

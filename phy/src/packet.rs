@@ -94,6 +94,7 @@ impl Port {
         let offload = options.offload && with_vnet;
         let caps = Capabilities::new(mtu.saturating_add(LINK_HEADER))
             .with_burst(BATCH)
+            .with_copies(true)
             .with_rx_csum(true)
             .with_tx_csum(offload)
             .with_gso(offload.then_some(GsoLimits {

@@ -86,6 +86,8 @@ pub struct Offload {
     pub gso: Option<GsoLimits>,
     /// Cutting of frames that hold several UDP datagrams. Sizes are those of the IP packet.
     pub uso: Option<GsoLimits>,
+    /// It copies payload handed over apart ([`Capabilities::copies`]).
+    pub copies: bool,
 }
 
 impl Offload {
@@ -102,6 +104,7 @@ impl Offload {
             tx_csum: caps.tx_csum,
             gso: caps.gso.map(packets),
             uso: caps.uso.map(packets),
+            copies: caps.copies,
         }
     }
 }

@@ -407,6 +407,7 @@ const NOWHERE: crate::net::Room = crate::net::Room {
         tx_csum: false,
         gso: None,
         uso: None,
+        copies: false,
     },
     cast: crate::iface::Cast::Unicast,
 };

@@ -3,7 +3,8 @@
 //!
 //! Invariant: the segments of a train differ in sequence number, flags and text only; what is
 //! found for one of them, its way and its header, holds for all. Text goes from the send buffer
-//! to the device in place. Called by [`egress`](super::egress).
+//! to the device in place, or, where the device would copy it, is copied and summed in one pass.
+//! Called by [`egress`](super::egress).
 
 use phy::{Csum, Gso, TxMeta};
 
@@ -74,7 +75,7 @@ impl Line<'_> {
             &other
         };
         let not_last = plan.flags.without(TcpFlags::FIN | TcpFlags::PSH);
-        let partial = self.room.offload.tx_csum;
+        let (partial, copies) = (self.room.offload.tx_csum, self.room.offload.copies);
         let mut text = tx.peek(plan.offset, plan.len);
         let (mut at, mut count) = (0_usize, 0_usize);
         loop {
@@ -88,6 +89,11 @@ impl Line<'_> {
                 let mut part = *plan;
                 (part.seq, part.flags) = (SeqNum(seq), flags);
                 self.whole(out, &part, pieces, false)
+            } else if copies {
+                let whole = template.len().saturating_add(len);
+                out.send_on(&path, whole, [&[]; 2], TxMeta::NONE, |_, octets| {
+                    template.emit_with((seq, flags), pieces, octets);
+                })
             } else {
                 out.send_on(path, template.len(), pieces, TxMeta::NONE, |_, head| {
                     let mut sum = Sum::of(first);

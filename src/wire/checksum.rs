@@ -236,7 +236,7 @@ const SHORT: usize = 128;
 /// As [`words`], one 64-bit word at a time: two instructions each, and for an array, whose length
 /// is known when this is compiled, nothing else.
 #[inline(always)]
-fn short_words(data: &[u8]) -> u64 {
+pub(super) fn short_words(data: &[u8]) -> u64 {
     let add = |sum: u128, word: &[u8; 8]| sum.wrapping_add(u128::from(u64::from_ne_bytes(*word)));
     let (blocks, rest) = data.as_chunks::<32>();
     let mut sum = 0;
@@ -323,30 +323,12 @@ type Lanes = [u64; 8];
 
 /// The sum of `data` in 32-bit words of the machine's byte order, not folded.
 ///
-/// Inlined into each instruction set's version, where it becomes vector code.
 #[inline(always)]
 pub(super) fn words(data: &[u8]) -> u64 {
     let mut lanes: Lanes = [0; 8];
     let (blocks, rest) = data.as_chunks();
     for block in blocks {
         add_block(&mut lanes, block);
-    }
-    finish(lanes, rest)
-}
-
-/// Copies as well. `dst` is as long as `src`.
-#[inline(always)]
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub(super) fn copy_words(dst: &mut [u8], src: &[u8]) -> u64 {
-    let mut lanes: Lanes = [0; 8];
-    let (blocks, rest) = src.as_chunks();
-    let (rooms, last) = dst.as_chunks_mut();
-    for (block, room) in blocks.iter().zip(rooms) {
-        *room = *block;
-        add_block(&mut lanes, block);
-    }
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
     }
     finish(lanes, rest)
 }

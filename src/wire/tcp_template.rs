@@ -6,6 +6,7 @@
 
 use byteorder::{ByteOrder, NetworkEndian as Be};
 
+use super::checksum::copy_and_sum;
 use super::{IpHeader, OptionBytes, Sum, Tcp, TcpFlags, WireError};
 
 /// Octets of a header with timestamps, as nearly all segments of a connection have it.
@@ -79,6 +80,24 @@ impl TcpTemplate {
         h[13] = low;
         Be::write_u16(&mut h[16..18], sum.finish());
     }
+
+    /// As [`emit`](Self::emit), with the payload behind the header: it is copied from where it
+    /// is, in two pieces, and summed on the way. `segment` is as long as header and payload.
+    #[inline]
+    pub fn emit_with(&self, line: (u32, TcpFlags), payload: [&[u8]; 2], segment: &mut [u8]) {
+        let [first, second] = payload;
+        let Some((head, room)) = segment.split_at_mut_checked(self.len) else {
+            return;
+        };
+        let Some((upper, lower)) = room.split_at_mut_checked(first.len()) else {
+            return;
+        };
+        let mut sum = copy_and_sum(upper, first).unwrap_or_default();
+        if !second.is_empty() {
+            sum = sum.add_sum(copy_and_sum(lower, second).unwrap_or_default());
+        }
+        self.emit(line, first.len().saturating_add(second.len()), sum, head);
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +159,11 @@ mod tests {
                         .unwrap();
                     template.emit((seq, flags), len, sum, &mut train[..head]);
                     assert_eq!(alone[..head], train[..head]);
+                    let mut whole = [0xee; 160];
+                    let (a, b) = text[..len].split_at(len / 3);
+                    template.emit_with((seq, flags), [a, b], &mut whole[..head + len]);
+                    assert_eq!(whole[..head], train[..head]);
+                    assert_eq!(whole[head..head + len], text[..len]);
                     assert_eq!(train[head..], [0xee; 60][head..]);
                 }
             }
