@@ -16,6 +16,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
+use crate::wire::Sum;
+use crate::wire::checksum::copy_and_sum;
 
 /// Octets of the first allocation, but for a first segment that is larger: few connections are for
 /// a line or two, and allocators are quick with pieces of such a size.
@@ -133,18 +135,31 @@ impl Memory {
     /// and within `limit`; the usual case, in few steps.
     #[inline]
     fn append(&mut self, data: &[u8], limit: usize) -> bool {
-        let start = self.len as usize;
-        let end = start.saturating_add(data.len());
-        let at = self.at(start);
-        if end > limit.min(self.size()) {
-            return false;
-        }
-        let Some(to) = self.bytes.get_mut(at..at.saturating_add(data.len())) else {
+        let Some(to) = self.behind(data.len(), limit) else {
             return false;
         };
         to.copy_from_slice(data);
-        self.reach = self.reach.max(clamp(end));
         true
+    }
+
+    /// As [`append`](Self::append); the sum of `data` if it was written.
+    #[inline]
+    fn append_summed(&mut self, data: &[u8], limit: usize) -> Option<Sum> {
+        copy_and_sum(self.behind(data.len(), limit)?, data)
+    }
+
+    /// The `len` octets behind the newest one, which are about to be written.
+    #[inline]
+    fn behind(&mut self, len: usize, limit: usize) -> Option<&mut [u8]> {
+        let start = self.len as usize;
+        let end = start.saturating_add(len);
+        let at = self.at(start);
+        if end > limit.min(self.size()) {
+            return None;
+        }
+        let room = self.bytes.get_mut(at..at.saturating_add(len))?;
+        self.reach = self.reach.max(clamp(end));
+        Some(room)
     }
 
     /// Up to `len` octets of free memory in one piece at `start` past the oldest octet.
@@ -309,6 +324,16 @@ impl RecvBuf for Elastic {
     /// Grows the ring if need be; without memory for that, or too far past a gap, less fits.
     fn write(&mut self, offset: usize, data: &[u8]) -> usize {
         self.copy_in(offset, data)
+    }
+    fn write_summed(&mut self, data: &[u8]) -> (usize, Sum) {
+        if let Some(ring) = &mut self.ring
+            && let Some(sum) = ring.append_summed(data, self.limit as usize)
+        {
+            self.came = self.came.saturating_add(clamp(data.len()));
+            return (data.len(), sum);
+        }
+        let fitted = self.copy_piecewise(0, data).min(data.len());
+        (fitted, Sum::of(data.get(..fitted).unwrap_or(data)))
     }
     fn commit(&mut self, n: usize) {
         self.extend(n);

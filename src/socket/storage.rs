@@ -3,6 +3,7 @@
 use core::ops::DerefMut;
 
 use crate::socket::{Socket, SocketSet};
+use crate::wire::Sum;
 
 /// Where received stream octets wait for the application: the protocol's side.
 pub trait RecvBuf {
@@ -13,6 +14,12 @@ pub trait RecvBuf {
     /// Copies `data` to `offset` octets past the last committed one, out of order if need be;
     /// returns how many fitted. Out of order a buffer may take less than the window.
     fn write(&mut self, offset: usize, data: &[u8]) -> usize;
+    /// As [`write`](Self::write) right past the last committed octet; returns the sum of what
+    /// fitted as well, for text that is verified once it is here and committed only then.
+    fn write_summed(&mut self, data: &[u8]) -> (usize, Sum) {
+        let fitted = self.write(0, data).min(data.len());
+        (fitted, Sum::of(data.get(..fitted).unwrap_or(data)))
+    }
     /// Gives the next `n` octets, all written before, to the reader.
     fn commit(&mut self, n: usize);
     /// Changes how many octets it holds at most; what is held stays. Returns what it is now.

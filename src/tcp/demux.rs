@@ -128,6 +128,7 @@ impl<C: Congestion> Tcp<C> {
         S: Stores<SocketOf<S, C>>,
         T: PacketTx,
     {
+        self.close_run::<S>(set, cx);
         let Some((header, options, text)) = read(cx, packet) else {
             return;
         };
@@ -142,8 +143,7 @@ impl<C: Congestion> Tcp<C> {
             ecn: packet.ip.ecn(),
         };
         if let Some(h) = self.recent.handle() {
-            let flow = (&packet.ip, header.src, header.dst);
-            if self.next_of_run::<S>(set, cx, h, flow, &segment) {
+            if self.next_of_run::<S>(set, cx, h, packet, &header, &segment) {
                 return;
             }
         }

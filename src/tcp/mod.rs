@@ -118,7 +118,7 @@ pub use tcb::{Handshake, Peer, State, Tcb};
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-use phy::Instant;
+use phy::{Instant, RxMeta};
 
 use crate::context::{Cx, sooner};
 use crate::iface::PacketTx;
@@ -174,6 +174,8 @@ pub struct Tcp<C = Cubic> {
     recent: Link,
     /// The listener, on an address of ours, of the last segment for one.
     listener: Cell<Link>,
+    /// Segments of it that the core has not heard of yet.
+    run: Option<run::Run>,
     control: PhantomData<fn() -> C>,
 }
 
@@ -202,6 +204,7 @@ impl<C> Default for Tcp<C> {
             account: memory::Account::default(),
             recent: Link::NONE,
             listener: Cell::new(Link::NONE),
+            run: None,
             control: PhantomData,
         }
     }
@@ -270,6 +273,7 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
     type Set = Set<S, C>;
 
     const PROTOCOL: Option<u8> = Some(protocol::TCP);
+    const AGAIN: bool = true;
 
     fn start(&mut self, set: &mut Self::Set, cx: &mut Cx) {
         self.key = FlowKey::new(&cx.secret);
@@ -292,11 +296,18 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
         self.up::<S, T>(set, cx, &packet, answer);
     }
 
+    #[inline]
+    fn again(&mut self, set: &mut Self::Set, cx: &mut Cx, payload: &[u8], meta: RxMeta) -> bool {
+        self.continues::<S>(set, cx, payload, meta)
+    }
+
     fn icmp_error(&mut self, set: &mut Self::Set, cx: &mut Cx, error: &IcmpError<'_>) -> bool {
+        self.close_run::<S>(set, cx);
         self.error::<S>(set, cx, error)
     }
 
     fn timers(&mut self, set: &mut Self::Set, cx: &mut Cx) {
+        self.close_run::<S>(set, cx);
         self.waits.expire(cx.now, EXPIRED);
         self.reclaim::<S>(set, cx);
         for _ in 0..EXPIRED {
@@ -314,6 +325,7 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
         out: &mut impl Output,
         budget: usize,
     ) -> usize {
+        self.close_run::<S>(set, cx);
         self.down::<S>(set, cx, out, budget)
     }
 

@@ -19,6 +19,28 @@ use crate::socket::{RecvBuf, SendBuf};
 use crate::wire::TcpFlags;
 use phy::Instant;
 
+/// What header prediction found out about the next segment of an undisturbed connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Foreseen {
+    /// Octets it acknowledges for the first time.
+    advance: u32,
+    /// Its timestamp and the echo of ours, where timestamps are spoken.
+    stamp: Option<(u32, u32)>,
+}
+
+/// Text of a predicted segment, or of a run of them, that is in the receive buffer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrived {
+    /// Octets stored and committed.
+    pub stored: usize,
+    /// Octets that came, and were not all stored if these are more.
+    pub came: usize,
+    /// Octets of the longest segment.
+    pub longest: usize,
+    /// Segments they came in.
+    pub segments: u32,
+}
+
 /// What follows from a segment that was the next one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Next {
@@ -96,11 +118,51 @@ impl<C: Congestion> Tcb<C> {
         if self.state != State::Established {
             return None;
         }
+        let foreseen = self.foresees(segment)?;
+        Some(self.take_foreseen(cfg, now, segment, foreseen, rx, tx))
+    }
+
+    /// Takes a segment that was foreseen.
+    pub(super) fn take_foreseen(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        foreseen: Foreseen,
+        rx: &mut impl RecvBuf,
+        tx: &mut impl SendBuf,
+    ) -> Next {
+        let text = segment.payload;
+        let arrived = (!text.is_empty()).then(|| {
+            let stored = rx.write(0, text).min(text.len());
+            rx.commit(stored);
+            Arrived {
+                stored,
+                came: text.len(),
+                longest: text.len(),
+                segments: 1,
+            }
+        });
         let before = self.seen();
-        let next = self.predicted(cfg, now, segment, rx, tx)?;
-        self.count_received(segment);
+        let next = self.take_arrived(cfg, now, segment, foreseen, arrived, rx, tx);
         self.tell_since(cfg, now, before);
-        Some(next)
+        next
+    }
+
+    /// May segments behind this one be taken together with it, as one that is as long as all? Full
+    /// ones may, on which nobody keeps an eye and whose marks nobody counts: it is what a device
+    /// that coalesces would hand us.
+    pub(super) fn may_run(&self, text: usize) -> bool {
+        text > 0
+            && text >= usize::from(self.ack.rcv_mss)
+            && !self.cc.watches()
+            && !self.ecn.is_accurate()
+    }
+
+    /// Does the window offered take `octets` past RCV.NXT?
+    #[inline]
+    pub(super) fn takes(&self, octets: usize) -> bool {
+        octets <= self.rcv_wnd() as usize
     }
 
     /// By state.
@@ -123,18 +185,12 @@ impl<C: Congestion> Tcb<C> {
         self.checked(cfg, now, segment, rx, tx)
     }
 
-    /// Header prediction: the next segment in order of an undisturbed connection, with text or
-    /// with an acknowledgment or both. `None` leaves everything to the long way.
+    /// Header prediction: is it the next segment in order of an undisturbed connection, with text
+    /// or with an acknowledgment or both? `None` leaves everything to the long way.
     #[inline]
-    fn predicted(
-        &mut self,
-        cfg: &Config,
-        now: Instant,
-        segment: &Segment<'_>,
-        rx: &mut impl RecvBuf,
-        tx: &mut impl SendBuf,
-    ) -> Option<Next> {
-        let plain = self.ecn.is_usual(segment)
+    pub(super) fn foresees(&self, segment: &Segment<'_>) -> Option<Foreseen> {
+        let plain = self.state == State::Established
+            && self.ecn.is_usual(segment)
             && segment.seq == self.rcv_nxt
             && self.flight.is_calm()
             && self.reassembly.gaps.is_empty()
@@ -153,17 +209,40 @@ impl<C: Congestion> Tcb<C> {
         {
             return None;
         }
-        let echo = match (self.timestamps, segment.options.timestamps) {
-            (true, Some((value, echo))) => {
-                if (value.wrapping_sub(self.ts_recent) as i32) < 0 {
-                    return None;
-                }
-                self.take_timestamp(now, segment.seq, value);
-                Some(echo)
+        let stamp = match (self.timestamps, segment.options.timestamps) {
+            (true, Some((value, _))) if (value.wrapping_sub(self.ts_recent) as i32) < 0 => {
+                return None;
             }
             (true, None) => return None,
+            (true, stamp) => stamp,
             (false, _) => None,
         };
+        Some(Foreseen { advance, stamp })
+    }
+
+    /// Takes a segment that was foreseen, or the first of a run whose others differ from it in
+    /// sequence number and PSH only; their text is in `rx`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what was foreseen, and what arrived"
+    )]
+    pub(super) fn take_arrived(
+        &mut self,
+        cfg: &Config,
+        now: Instant,
+        segment: &Segment<'_>,
+        Foreseen { advance, stamp }: Foreseen,
+        arrived: Option<Arrived>,
+        rx: &mut impl RecvBuf,
+        tx: &mut impl SendBuf,
+    ) -> Next {
+        if let Some((value, _)) = stamp {
+            self.take_timestamp(now, segment.seq, value);
+        }
+        let echo = stamp.map(|(_, echo)| echo);
+        let (segments, texts) = arrived.map_or((1, 0), |text| (text.segments, text.segments));
+        self.counts.segs_in = self.counts.segs_in.wrapping_add(segments);
+        self.counts.data_segs_in = self.counts.data_segs_in.wrapping_add(texts);
         self.tell_received(now, segment);
         self.heard(cfg, now);
         if self.ecn.is_accurate() {
@@ -177,13 +256,13 @@ impl<C: Congestion> Tcb<C> {
         }
         // It is the latest there is, so its window counts (RFC 9293 §3.10.7.4, fifth).
         self.take_window(segment);
-        if len > 0 {
-            let pushed = self.measure_segment(cfg, len, segment.flags.psh());
-            news |= self.text_in_order(cfg, now, segment.payload, pushed, rx);
-            self.tune_receive(cfg, now, len, echo, rx);
+        if let Some(text) = arrived {
+            let pushed = self.measure_segment(cfg, text.longest, segment.flags.psh());
+            news |= self.text_in_order(cfg, now, &text, pushed);
+            self.tune_receive(cfg, now, text.came, echo, rx);
         }
         let ready = self.wants_to_send(tx);
-        Some(Next { ready, news })
+        Next { ready, news }
     }
 
     /// The long way: RFC 9293 §3.10.7.4 step by step.
@@ -385,25 +464,16 @@ impl<C: Congestion> Tcb<C> {
         }
     }
 
-    /// Text that begins at RCV.NXT while nothing is out of order. True if some was stored.
+    /// Text that began at RCV.NXT while nothing was out of order. True if some was stored.
     #[inline(always)]
-    fn text_in_order(
-        &mut self,
-        cfg: &Config,
-        now: Instant,
-        text: &[u8],
-        pushed: bool,
-        rx: &mut impl RecvBuf,
-    ) -> bool {
-        let stored = rx.write(0, text).min(text.len());
-        rx.commit(stored);
-        self.rcv_nxt += stored as u32;
-        self.counts.received = self.counts.received.wrapping_add(stored as u64);
+    fn text_in_order(&mut self, cfg: &Config, now: Instant, text: &Arrived, pushed: bool) -> bool {
+        self.rcv_nxt += text.stored as u32;
+        self.counts.received = self.counts.received.wrapping_add(text.stored as u64);
         self.text_arrived(cfg, now, pushed);
-        if stored < text.len() {
+        if text.stored < text.came {
             self.ack.owed = Owed::Now;
         }
-        stored > 0
+        text.stored > 0
     }
 
     /// Where the peer's FIN is, once it was seen: here, unless that was noted.

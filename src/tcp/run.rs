@@ -1,22 +1,33 @@
 //! The way up for runs of segments: most segments are the next one of the connection that the
 //! last one was of, and change nothing but what the core predicts.
 //!
-//! Invariant: what is done here is what [`Tcp::connection`](super::Tcp) would do for such a
-//! segment, with one probe of the socket table before and one after; whatever is unusual about
-//! socket or segment is left to it, untouched. Called by [`demux`](super::demux).
+//! The first segment of a run goes to the core for prediction, and its text into the receive
+//! buffer. Of those that follow at once, only what may differ is looked at: their text is copied
+//! and verified in one pass, and counted. The core hears of the run as a whole when something else
+//! comes, or when the batch of received packets has ended, as if the device had coalesced it.
+//!
+//! Invariants: what is done here is what [`Tcp::connection`](super::Tcp) would do for such
+//! segments; whatever is unusual about socket or segment is left to it, untouched. While a run is
+//! open nobody but this file looks at its connection: every way into [`Tcp`] closes it first, and
+//! the last such call of a turn is `timers`. Octets are committed only after their checksum was
+//! found right. Called by [`demux`](super::demux).
 
 use core::net::{IpAddr, SocketAddr};
 
 use super::congestion::Congestion;
 use super::fastopen::Early;
 use super::memory::Level;
+use super::receive::{Arrived, Foreseen, Next};
 use super::segment::Segment;
 use super::socket::{Role, SocketOf, TcpSocket, Wants};
 use super::{Handle, Set, Tcp};
 use crate::context::Cx;
-use crate::socket::{SocketSet, Stores};
+use crate::error::Drop;
+use crate::net::Ingress;
+use crate::socket::{RecvBuf, SocketSet, Stores};
 use crate::transport::Endpoint;
-use crate::wire::IpHeader;
+use crate::wire::{IpHeader, Tcp as Header, TcpRun};
+use phy::{RxCsum, RxMeta};
 
 /// Wishes that make a socket unusual: where it waits to be accepted, its listener's memory
 /// counts; the others change what a segment means.
@@ -40,6 +51,17 @@ fn is_flow(at: &Endpoint, (ip, from, to): (&IpHeader, u16, u16)) -> bool {
     }
 }
 
+/// A run of segments whose text is in the receive buffer already.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    /// The first one, without its text.
+    first: Segment<'static>,
+    foreseen: Foreseen,
+    /// Its header, and which is expected next.
+    header: TcpRun,
+    arrived: Arrived,
+}
+
 impl<C: Congestion> Tcp<C> {
     /// The segment may be the next one of `h`'s connection; false if it was not, or not
     /// dealt with.
@@ -49,7 +71,8 @@ impl<C: Congestion> Tcp<C> {
         set: &mut Set<S, C>,
         cx: &mut Cx,
         h: Handle<S, C>,
-        flow: (&IpHeader, u16, u16),
+        packet: &Ingress<'_>,
+        header: &Header,
         segment: &Segment<'_>,
     ) -> bool
     where
@@ -66,13 +89,135 @@ impl<C: Congestion> Tcp<C> {
         if socket.wants.any(UNUSUAL)
             || level == Level::Full
             || tcb.early.any(Early::WANTED | Early::TRIED)
-            || !is_flow(&socket.at, flow)
+            || !is_flow(&socket.at, (&packet.ip, header.src, header.dst))
         {
             return false;
         }
         tcb.set_level(level);
-        let Some(next) = tcb.receive_next(&self.config, cx.now, segment, rx, tx) else {
+        let Some(foreseen) = tcb.foresees(segment) else {
             return false;
+        };
+        let text = segment.payload.len();
+        if tcb.may_run(text)
+            && let Some(next) = TcpRun::after(&packet.ip, packet.payload, text)
+        {
+            let stored = rx.write(0, segment.payload).min(text);
+            rx.commit(stored);
+            self.run = Some(Run {
+                first: segment.without_text(),
+                foreseen,
+                header: next,
+                arrived: Arrived {
+                    stored,
+                    came: text,
+                    longest: text,
+                    segments: 1,
+                },
+            });
+            if stored < text {
+                self.close_run::<S>(set, cx);
+            }
+            return true;
+        }
+        let next = tcb.take_foreseen(&self.config, cx.now, segment, foreseen, rx, tx);
+        self.resume::<S>(set, cx, h, next);
+        true
+    }
+
+    /// A segment, on the same flow as the last one, may belong to the open run; false if it does
+    /// not, and nothing happened.
+    #[inline]
+    pub(super) fn continues<S>(
+        &mut self,
+        set: &mut Set<S, C>,
+        cx: &mut Cx,
+        segment: &[u8],
+        meta: RxMeta,
+    ) -> bool
+    where
+        S: Stores<SocketOf<S, C>>,
+    {
+        let Some(run) = &mut self.run else {
+            return false;
+        };
+        let Some(next) = run.header.next(segment) else {
+            return false;
+        };
+        let socket = self.recent.handle().and_then(|h| set.get_mut(h));
+        let Some(TcpSocket { role, rx, .. }) = socket else {
+            return false;
+        };
+        let Role::Connection(tcb) = role else {
+            return false;
+        };
+        let (text, arrived) = (next.text(), &mut run.arrived);
+        let came = arrived.came.saturating_add(text.len());
+        if !tcb.takes(came) || !tcb.may_run(text.len()) {
+            return false;
+        }
+        let (stored, sum) = if meta.csum == RxCsum::Valid {
+            (rx.write(0, text), None)
+        } else {
+            let (stored, sum) = rx.write_summed(text);
+            (stored, Some(sum))
+        };
+        if stored != text.len() {
+            rx.forget_after(0);
+            return false;
+        }
+        if sum.is_some_and(|sum| !next.verify(sum)) {
+            rx.forget_after(0);
+            cx.drop(Drop::BadChecksum);
+            return true;
+        }
+        rx.commit(stored);
+        run.header.advance(text.len());
+        arrived.stored = came;
+        arrived.came = came;
+        arrived.longest = arrived.longest.max(text.len());
+        arrived.segments = arrived.segments.wrapping_add(1);
+        cx.stats.tcp_received = cx.stats.tcp_received.wrapping_add(1);
+        true
+    }
+
+    /// Tells the core of the run, if there is one.
+    #[inline]
+    pub(super) fn close_run<S>(&mut self, set: &mut Set<S, C>, cx: &mut Cx)
+    where
+        S: Stores<SocketOf<S, C>>,
+    {
+        if self.run.is_some() {
+            self.end_run::<S>(set, cx);
+        }
+    }
+
+    #[inline(never)]
+    fn end_run<S>(&mut self, set: &mut Set<S, C>, cx: &mut Cx)
+    where
+        S: Stores<SocketOf<S, C>>,
+    {
+        let (Some(run), Some(h)) = (self.run.take(), self.recent.handle()) else {
+            return;
+        };
+        let Some(TcpSocket { role, rx, tx, .. }) = set.get_mut(h) else {
+            return;
+        };
+        let Role::Connection(tcb) = role else { return };
+        let arrived = Some(run.arrived);
+        let (config, now) = (&self.config, cx.now);
+        let next = tcb.take_arrived(config, now, &run.first, run.foreseen, arrived, rx, tx);
+        self.resume::<S>(set, cx, h, next);
+    }
+
+    /// Does for the tables what `next` asks for.
+    #[inline]
+    fn resume<S>(&mut self, set: &mut Set<S, C>, cx: &mut Cx, h: Handle<S, C>, next: Next)
+    where
+        S: Stores<SocketOf<S, C>>,
+    {
+        let Some(socket) = set.get(h) else { return };
+        let Role::Connection(tcb) = &socket.role else {
+            return;
         };
         let deadline = tcb.deadline();
         let grown = socket.occupies() != socket.charged;
@@ -80,7 +225,6 @@ impl<C: Congestion> Tcp<C> {
         if grown {
             self.count::<S>(set, cx, h);
         }
-        true
     }
 }
 

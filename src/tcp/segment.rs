@@ -28,6 +28,14 @@ pub struct Segment<'p> {
 }
 
 impl Segment<'_> {
+    /// Without its text, which is elsewhere.
+    pub(super) fn without_text(&self) -> Segment<'static> {
+        Segment {
+            payload: &[],
+            ..*self
+        }
+    }
+
     /// Sequence numbers it takes: its octets, SYN and FIN (RFC 9293 §3.4).
     #[inline]
     pub fn len(&self) -> u32 {

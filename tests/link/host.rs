@@ -195,6 +195,7 @@ impl<const N: usize> Host<N> {
             Ok(tx) => tx.send(packet.len(), TxMeta::NONE, copy(&packet)),
             Err(error) => Err(error),
         };
+        self.eth.flush(self.now);
         let _ = match sent {
             Ok(()) => writeln!(self.up.log, "{} send {id} to {to}", self.now),
             Err(error) => writeln!(self.up.log, "{} send {id} to {to}: {error}", self.now),
