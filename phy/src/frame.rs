@@ -67,6 +67,13 @@ impl Lane {
         self.limit.saturating_sub(self.queue.len())
     }
 
+    /// Takes spent buffers back, as many as it keeps.
+    pub(crate) fn take_back(&mut self, spent: &mut Vec<Vec<u8>>) {
+        let room = self.limit.saturating_sub(self.free.len());
+        spent.truncate(room);
+        self.free.append(spent);
+    }
+
     /// Takes a spent buffer back.
     pub(crate) fn recycle(&mut self, octets: Vec<u8>) {
         if self.free.len() < self.limit {

@@ -142,10 +142,10 @@ impl<C: Congestion> Tcp<C> {
             payload: text,
             ecn: packet.ip.ecn(),
         };
-        if let Some(h) = self.recent.handle() {
-            if self.next_of_run::<S>(set, cx, h, packet, &header, &segment) {
-                return;
-            }
+        if let Some(h) = self.recent.handle()
+            && self.next_of_run::<S>(set, cx, h, packet, &header, &segment)
+        {
+            return;
         }
         let ends = Ends {
             local: SocketAddr::new(packet.ip.dst, header.dst),

@@ -149,20 +149,12 @@ impl<C: Congestion> Tcb<C> {
         next
     }
 
-    /// May segments behind this one be taken together with it, as one that is as long as all? Full
-    /// ones may, on which nobody keeps an eye and whose marks nobody counts: it is what a device
-    /// that coalesces would hand us.
-    pub(super) fn may_run(&self, text: usize) -> bool {
-        text > 0
-            && text >= usize::from(self.ack.rcv_mss)
-            && !self.cc.watches()
-            && !self.ecn.is_accurate()
-    }
-
-    /// Does the window offered take `octets` past RCV.NXT?
-    #[inline]
-    pub(super) fn takes(&self, octets: usize) -> bool {
-        octets <= self.rcv_wnd() as usize
+    /// May segments behind one with `text` octets be taken together with it, as one that is as
+    /// long as all? Full ones may, on which nobody keeps an eye and whose marks nobody counts: it
+    /// is what a device that coalesces would hand us. Returns the least that is full.
+    pub(super) fn may_run(&self, text: usize) -> Option<usize> {
+        let full = usize::from(self.ack.rcv_mss).max(1);
+        (text >= full && !self.cc.watches() && !self.ecn.is_accurate()).then_some(full)
     }
 
     /// By state.

@@ -60,6 +60,10 @@ pub(super) struct Run {
     /// Its header, and which is expected next.
     header: TcpRun,
     arrived: Arrived,
+    /// Octets of a full segment, the least that may follow.
+    least: usize,
+    /// Octets that the window offered takes.
+    window: usize,
 }
 
 impl<C: Congestion> Tcp<C> {
@@ -98,7 +102,7 @@ impl<C: Congestion> Tcp<C> {
             return false;
         };
         let text = segment.payload.len();
-        if tcb.may_run(text)
+        if let Some(least) = tcb.may_run(text)
             && let Some(next) = TcpRun::after(&packet.ip, packet.payload, text)
         {
             let stored = rx.write(0, segment.payload).min(text);
@@ -113,6 +117,8 @@ impl<C: Congestion> Tcp<C> {
                     longest: text,
                     segments: 1,
                 },
+                least,
+                window: tcb.rcv_wnd() as usize,
             });
             if stored < text {
                 self.close_run::<S>(set, cx);
@@ -143,18 +149,15 @@ impl<C: Congestion> Tcp<C> {
         let Some(next) = run.header.next(segment) else {
             return false;
         };
-        let socket = self.recent.handle().and_then(|h| set.get_mut(h));
-        let Some(TcpSocket { role, rx, .. }) = socket else {
-            return false;
-        };
-        let Role::Connection(tcb) = role else {
-            return false;
-        };
         let (text, arrived) = (next.text(), &mut run.arrived);
         let came = arrived.came.saturating_add(text.len());
-        if !tcb.takes(came) || !tcb.may_run(text.len()) {
+        if text.len() < run.least || came > run.window {
             return false;
         }
+        let socket = self.recent.handle().and_then(|h| set.get_mut(h));
+        let Some(TcpSocket { rx, .. }) = socket else {
+            return false;
+        };
         let (stored, sum) = if meta.csum == RxCsum::Valid {
             (rx.write(0, text), None)
         } else {
