@@ -198,6 +198,8 @@ impl<C: Congestion> Tcb<C> {
             return;
         };
         let copied = read_to.saturating_since(measure.read_to);
+        let took = clock(now).wrapping_sub(measure.read_at);
+        let copied = in_one(copied, measure.rtt, took, cfg.low_rtt);
         if copied > measure.space {
             let more = copied.saturating_sub(measure.space).min(measure.space);
             let slack = u64::from(cfg.receive_slack).saturating_mul(u64::from(mss));
@@ -227,7 +229,11 @@ impl<C: Congestion> Tcb<C> {
             .cc
             .window()
             .max(INITIAL.saturating_mul(self.mss.into()));
-        let wish = many.saturating_mul(u32::from(cfg.send_windows)) as usize;
+        let wish = many.saturating_mul(u32::from(cfg.send_windows));
+        let least = self.rtt.least_us();
+        let now = self.rtt.smoothed().unwrap_or_default().as_micros();
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        let wish = in_one(wish, least.max(1), now, cfg.low_rtt) as usize;
         if filled < third_free(capacity) || wish <= capacity || capacity >= cfg.send_buffer_max {
             return;
         }
@@ -263,6 +269,19 @@ impl<C: Congestion> Tcb<C> {
     }
 }
 
+/// Of `octets` that took `took` microseconds those of one round trip of `rtt`: on a path whose
+/// round trips are shorter than `low`, a turn of ours, or what waits in queues, makes more of them.
+/// All of them where that is not so, or took longer, for then an application may read them so.
+fn in_one(octets: u32, rtt: u32, took: u32, low: Duration) -> u32 {
+    let low = u32::try_from(low.as_micros()).unwrap_or(u32::MAX);
+    if took <= rtt || took >= low {
+        return octets;
+    }
+    let scaled = u64::from(octets).saturating_mul(u64::from(rtt));
+    let scaled = scaled.checked_div(u64::from(took)).unwrap_or(u64::MAX);
+    u32::try_from(scaled).unwrap_or(u32::MAX).min(octets)
+}
+
 /// Octets that a buffer of `capacity` may hold with a third of it free, when a writer who found
 /// it full is told of the room.
 #[inline]
@@ -273,6 +292,21 @@ pub(super) const fn third_free(capacity: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a turn of ours or a queue gathers on a short path is no reason to grow.
+    #[test]
+    fn short_paths_count_what_a_round_trip_carries() {
+        let low = Duration::from_millis(1);
+        assert_eq!(in_one(4_000_000, 50, 600, low), 333_333);
+        // Once a round trip, or more often.
+        assert_eq!(in_one(4_000_000, 50, 50, low), 4_000_000);
+        assert_eq!(in_one(4_000_000, 50, 0, low), 4_000_000);
+        // A longer path, or an application that reads now and then.
+        assert_eq!(in_one(4_000_000, 2_000, 2_600, low), 4_000_000);
+        assert_eq!(in_one(4_000_000, 50, 1_000, low), 4_000_000);
+        assert_eq!(in_one(4_000_000, 50, 600, Duration::ZERO), 4_000_000);
+        assert_eq!(in_one(u32::MAX, 999, 999, low), u32::MAX);
+    }
 
     #[test]
     fn the_shortest_round_trip_of_late_counts() {

@@ -47,6 +47,11 @@ pub struct Config {
     pub receive_slack: u8,
     /// The receiver's round-trip time is the shortest one within this; at most an hour; 10 s.
     pub receive_rtt_window: Duration,
+    /// On a path with a shorter round-trip time than this, which is within one machine or room,
+    /// buffers grow to what a round trip carries and not to what happens to be read or waits in
+    /// queues at once, so that they stay in the processor's cache; 1 ms, at most a second, and
+    /// zero for no such paths.
+    pub low_rtt: Duration,
     /// Congestion windows that a send buffer grows to; 2.
     pub send_windows: u8,
     /// Least octets of text that a full segment of a peer is held to have; 88.
@@ -232,6 +237,7 @@ impl Default for Config {
             receive_autotuning: true,
             receive_slack: 16,
             receive_rtt_window: Duration::from_secs(10),
+            low_rtt: Duration::from_millis(1),
             send_windows: 2,
             rcv_mss_min: 88,
             require_timestamps: true,
