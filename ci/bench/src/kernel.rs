@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::JoinHandle;
 
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
@@ -49,6 +50,12 @@ pub fn on_one_core<R>(work: impl FnOnce() -> R) -> io::Result<R> {
     let result = work();
     sched_setaffinity(me, &all)?;
     Ok(result)
+}
+
+/// A port for the stack's end that no connection before had: the kernel may still remember those.
+pub fn fresh_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(40_000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Gives the kernel's side of tap `name` its address.

@@ -160,7 +160,7 @@ impl Behind {
     fn connect(&mut self) -> io::Result<()> {
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(self.h);
         let to = (IpAddress::from(HERE), PORT);
-        let done = socket.connect(self.iface.context(), to, 40_000);
+        let done = socket.connect(self.iface.context(), to, kernel::fresh_port());
         done.map_err(|_| io::Error::other("connect"))?;
         while !self.socket().may_send() {
             self.poll();
