@@ -8,6 +8,7 @@ mod chart;
 mod content;
 mod cores;
 mod count;
+mod datagram_tap;
 mod fake;
 mod heap;
 mod kernel;

@@ -1,8 +1,9 @@
-//! P7: UDP in memory.
+//! P7: UDP in memory, and between a stack behind a tap and the kernel.
 
 use std::io;
 
 use crate::content::Text;
+use crate::datagram_tap::{self, How};
 use crate::row::{Bar, Contestant, Head, Row};
 use crate::{lwip, ours, smol};
 
@@ -44,6 +45,41 @@ fn datagrams(len: usize) -> io::Result<Vec<Contestant>> {
     Ok(all)
 }
 
+/// Octets sent through a tap in a timed run, and in one that compares contents.
+const SENT: u64 = 1 << 30;
+const COMPARED: u64 = 32 << 20;
+
+fn out() -> io::Result<Vec<Contestant>> {
+    let by = |name, how| {
+        let turn = move || datagram_tap::out(how, SENT, Text::Plain);
+        let proof = move || datagram_tap::out(how, COMPARED, Text::Checked).map(drop);
+        Contestant::new(name, turn).proved(proof)
+    };
+    Ok(vec![
+        by("netstrata", How::Together),
+        by("one by one", How::Single),
+        Contestant::new("limit", || datagram_tap::limit(SENT)),
+    ])
+}
+
+fn into() -> io::Result<Vec<Contestant>> {
+    let by = |name, how| Contestant::new(name, move || datagram_tap::into(how));
+    Ok(vec![
+        by("netstrata", How::Together),
+        by("one by one", How::Single),
+    ])
+}
+
+fn gigabits(id: &'static str, what: &'static str, bars: &'static [Bar]) -> Head {
+    Head {
+        id,
+        what,
+        unit: "Gbit/s",
+        more: true,
+        bars,
+    }
+}
+
 fn head(id: &'static str, what: &'static str) -> Head {
     Head {
         id,
@@ -63,6 +99,22 @@ pub fn rows() -> Vec<Row> {
         Row {
             head: head("P7 1472", "datagrams of 1,472 octets in memory"),
             make: || datagrams(1472),
+        },
+        Row {
+            head: gigabits(
+                "P7u out",
+                "datagrams of 1,472 octets to the kernel over a tap, 44 in a frame",
+                &[Bar::Of("limit", 0.85)],
+            ),
+            make: out,
+        },
+        Row {
+            head: gigabits(
+                "P7u in",
+                "the same from the kernel",
+                &[Bar::Of("one by one", 1.0)],
+            ),
+            make: into,
         },
     ]
 }
