@@ -33,7 +33,7 @@ use crate::wire::{Udp as Header, protocol};
 use run::Run;
 use train::{Train, Way, send_run};
 
-/// Datagrams that one socket sends before the next gets its turn.
+/// Packets that one socket sends before the next that is ready gets its turn.
 const QUANTUM: usize = 16;
 
 /// UDP as a protocol of a stack.
@@ -251,7 +251,9 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
         let mut left = budget;
         while left > 0 {
             let Some(h) = set.next_ready() else { break };
-            let (sent, end) = self.serve(set, h, cx, out, left.min(QUANTUM));
+            // Who is alone need not take turns.
+            let most = if set.any_ready() { QUANTUM } else { left };
+            let (sent, end) = self.serve(set, h, cx, out, left.min(most));
             left = left.saturating_sub(sent);
             match end {
                 End::Idle => {}

@@ -277,6 +277,15 @@ fn short_copy(dst: &mut [u8], src: &[u8]) -> u64 {
         let (words, _) = block.as_chunks::<8>();
         sum = words.iter().fold(sum, add);
     }
+    // 2^32 and 2^64 are 1 modulo 0xffff.
+    let narrow = |sum: u128| {
+        u64::from(sum as u32)
+            .wrapping_add(u64::from((sum >> 32) as u32))
+            .wrapping_add((sum >> 64) as u64)
+    };
+    if from.is_empty() {
+        return narrow(sum);
+    }
     if let Some(a) = move_chunk::<16>(&mut to, &mut from) {
         let (words, _) = a.as_chunks::<8>();
         sum = words.iter().fold(sum, add);
@@ -300,10 +309,7 @@ fn short_copy(dst: &mut [u8], src: &[u8]) -> u64 {
         }
         _ => [0; 4],
     };
-    // 2^32 and 2^64 are 1 modulo 0xffff.
-    u64::from(sum as u32)
-        .wrapping_add(u64::from((sum >> 32) as u32))
-        .wrapping_add((sum >> 64) as u64)
+    narrow(sum)
         .wrapping_add(u64::from(few))
         .wrapping_add(u64::from(u32::from_ne_bytes(last)))
 }
