@@ -54,7 +54,8 @@ pub struct TcpInfo {
     pub pmtu: u32,
     /// Octets of text in a full segment of the peer, as seen.
     pub rcv_mss: u16,
-    /// MSS we advertised: octets of options and text.
+    /// Octets of text in a full segment by the MSS we advertised, options of every segment left
+    /// out.
     pub advmss: u16,
     /// Segments sent and not acknowledged cumulatively.
     pub unacked: u32,
@@ -236,7 +237,7 @@ impl<C: Congestion> Tcb<C> {
                 reach => u32::from(reach).saturating_add(crate::wire::Tcp::LEN as u32),
             },
             rcv_mss: self.ack.rcv_mss,
-            advmss: self.adv_mss,
+            advmss: self.adv_mss.saturating_sub(self.stamp_len()),
             unacked: segments(flight),
             sacked: out.sacked.segments.max(segments(out.dup_octets)),
             lost: out.lost.segments,

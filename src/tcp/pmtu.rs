@@ -122,7 +122,7 @@ impl<C: Congestion> Tcb<C> {
         self.mss.saturating_add(self.stamp_len())
     }
 
-    fn stamp_len(&self) -> u16 {
+    pub(super) fn stamp_len(&self) -> u16 {
         if self.timestamps { 12 } else { 0 }
     }
 

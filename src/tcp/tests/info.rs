@@ -1,8 +1,10 @@
 //! What is told about a connection: each number where it is known what it must be.
 
+extern crate std;
+
 use core::time::Duration;
 
-use super::beginnings::accepted;
+use super::beginnings::{accepted, plain};
 use super::harness::Harness;
 use super::snapshot;
 use crate::socket::SendBuf;
@@ -129,4 +131,51 @@ fn line_of_ss() {
         stats",
     );
     snapshot!("info_line", text);
+}
+
+/// Windows, sizes, probes and what came out of order, each by its name in `tcp_info`; segments
+/// where Linux counts segments, octets where it counts octets.
+#[test]
+fn fields_by_name() {
+    let mut h = Harness::accepted(plain(), 1000);
+    h.play("write 3000\n+100ms\n< . 1:1 ack 3001 win 2");
+    let told = info(&h);
+    assert_eq!((told.snd_wnd, told.rcv_wnd), (256, 65_536));
+    assert_eq!((told.snd_mss, told.advmss, told.rcv_mss), (1000, 1460, 0));
+    // 1000 octets of the peer's MSS on a path of 1460; IP's header is the socket's to add.
+    assert_eq!((told.pmtu, told.rehash), (1480, 0));
+    assert_eq!((told.snd_wscale, told.rcv_wscale), (7, 8));
+    assert_eq!((told.rcv_ooopack, told.rcv_space), (0, 14_600));
+    assert_eq!((told.probes, told.backoff, told.retransmits), (0, 0, 0));
+    // A closed window is probed; later, the peer being idle, it is too.
+    h.play("< . 1:1 ack 3001 win 0\nwrite 100\n+1s");
+    let told = info(&h);
+    assert_eq!((told.probes, told.backoff, told.retransmits), (2, 2, 0));
+    assert_eq!(
+        (told.snd_wnd, told.notsent_bytes, told.unacked),
+        (0, 100, 0)
+    );
+    h.play("< . 1:1 ack 3001 win 512\n+100ms\n< . 1:1 ack 3101 win 512\nmss 500\nwrite 600");
+    let told = info(&h);
+    assert_eq!((told.pmtu, told.snd_mss, told.unacked), (520, 500, 2));
+    assert_eq!((told.probes, told.backoff), (0, 0));
+    // Two timeouts in a row, of which the peer says that one was for nothing (RFC 2883).
+    h.play("+1s\n< . 1:1 ack 3701 win 512 <sack 3101:3601>");
+    let told = info(&h);
+    assert!(told.dsack_dups == 1 && told.total_retrans >= 1, "{told}");
+    h.play("< . 1001:1501 ack 3701 win 512");
+    assert_eq!(info(&h).rcv_ooopack, 1);
+    // The receiver's round trip, once enough came to measure it.
+    let text: std::string::String = (0..40)
+        .map(|n| {
+            std::format!(
+                "< . {}:{} ack 3701 win 512\n",
+                1 + n * 1000,
+                1001 + n * 1000
+            )
+        })
+        .collect();
+    h.play(&text);
+    h.play("read\n+50ms\n< . 40001:41001 ack 3701 win 512");
+    assert!(info(&h).rcv_rtt.is_some_and(|rtt| rtt > ms(0)));
 }

@@ -4,6 +4,7 @@ use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::tcp::Config;
+use crate::tcp::State;
 
 /// Without SACK.
 fn without() -> Config {
@@ -178,22 +179,45 @@ fn given_up() {
     snapshot!("given_up", text);
 }
 
-/// A peer that takes its window back, against RFC 9293 §3.8.6: the timer goes on with a segment
-/// beyond it, for as long as the peer answers, and everything is sent again once it may.
+/// A peer that takes its window back, against RFC 9293 §3.8.6: no new text goes beyond its edge
+/// (SHLD-15); the first segment of what lies there is repeated by the timer (SHLD-16, MAY-7), for
+/// as long as the peer answers, more often than retries end a connection (SHLD-17); and once it
+/// may, the rest is, and what is new.
 #[test]
 fn window_taken_back() {
     let mut h = Harness::accepted(without(), 1000);
-    let text = h.play(
+    h.play(
         "write 3000
         < . 1:1 ack 1001 win 0
+        # new text waits
+        write 2000
         +300ms
         < . 1:1 ack 1001 win 0
         +600ms
-        < . 1:1 ack 1001 win 512
-        < . 1:1 ack 3001 win 512
-        write 10",
+        < . 1:1 ack 1001 win 0
+        # and so on, 20 times more",
     );
-    snapshot!("window_taken_back", text);
+    let before = h.tcb.retransmits();
+    let start = h.play("");
+    h.forget();
+    for _ in 0..20 {
+        let text = h.play("+120s\n< . 1:1 ack 1001 win 0");
+        assert!(!text.contains(" 2001:"), "{text}");
+    }
+    assert!(h.tcb.retransmits() - before >= 20 && h.cfg.retries == 15);
+    assert_eq!(h.tcb.state(), State::Established);
+    h.forget();
+    let end = h.play(
+        "# it opens
+        < . 1:1 ack 1001 win 512
+        +120s
+        < . 1:1 ack 2001 win 512
+        +100ms
+        < . 1:1 ack 3001 win 512
+        +100ms
+        < . 1:1 ack 5001 win 512",
+    );
+    snapshot!("window_taken_back", start + &end);
 }
 
 /// A lost FIN is repeated, with the text before it.
