@@ -51,7 +51,13 @@ const FIRST: [u64; 14] = [
 ];
 
 /// Seeds that once failed.
-const KEPT: [u64; 1] = [
+const KEPT: [u64; 4] = [
+    // A window of one unit of its scale was larger than the buffer.
+    0x1f4d_eed9_cbe3_e8a8,
+    // A forged report became the reason of a connection that gave up.
+    0xb00c_fd0a_fd22_183f,
+    // Text passed through a window of one octet for an hour.
+    0xcea8_c2cf_f198_8898,
     // A port was let go of while connecting, and taken again by a SYN with text.
     0xc5bf_92eb_febc_021e,
 ];

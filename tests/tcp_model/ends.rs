@@ -310,7 +310,9 @@ where
                     self.ports.0 = local.port();
                 }
                 let (rx, tx) = (s.readable(), s.unacknowledged());
-                assert!(rx <= self.most.0, "{rx} octets in a receive buffer");
+                // A window is never less than one unit of its scale (RFC 7323 §2.2).
+                let most = self.most.0.max(1 << 14);
+                assert!(rx <= most, "{rx} octets in a receive buffer");
                 assert!(tx <= self.most.1, "{tx} octets in a send buffer");
                 if let Some(info) = s.info(&Default::default(), now) {
                     self.begun = true;

@@ -359,7 +359,8 @@ where
                     let crossing = peer.is_some_and(|p| !p.accepted && !end.accepted);
                     // What the network said explains a timeout (RFC 1122 §4.2.3.9).
                     let late = fragile || by_peer || self.case.may_fail(stood);
-                    !stood && (by_peer || crossing || self.noisy) || self.noisy && late
+                    // What a forged report said of one that gave up later is what it tells.
+                    self.noisy || !stood && (by_peer || crossing) || self.noisy && late
                 }
                 TcpError::TimedOut => fragile || by_peer || self.case.may_fail(stood),
                 TcpError::HostUnreachable | TcpError::NetUnreachable => self.noisy,
@@ -516,7 +517,14 @@ where
             end.due = true;
         }
         self.pass(SECOND * 2000);
-        let busy = |end: &End<K>| !end.released && end.error.is_none() && end.unacknowledged > 0;
+        // What waits for a window of a few octets at a time is said for something, even if its
+        // application has left.
+        let waits = |end: &End<K>| {
+            let peer = end.peer.and_then(|n| self.ends.get(n));
+            peer.is_some_and(|peer| !peer.over() && peer.got < end.written)
+        };
+        let unheard = |end: &End<K>| !end.released && end.unacknowledged > 0;
+        let busy = |end: &End<K>| end.error.is_none() && (unheard(end) || waits(end));
         if self.ends.iter().any(busy) {
             return;
         }
