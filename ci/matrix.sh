@@ -2,8 +2,9 @@
 # Goodput of our TCP to and from the Linux kernel over bad paths, beside that of the kernel with
 # itself over the same paths, as a table. Needs root for network namespaces, which end with it.
 #
-# usage: ci/matrix.sh [--quick] [--full [--budget S]] [--jobs N] [--repeat N] [--seconds S]
-#                     [--only WORDS] [--cc cubic|reno|bbr] [--verbose] [--notes FOLDER [--slow S]]
+# usage: ci/matrix.sh [--quick] [--full [--budget S]] [--size OCTETS] [--jobs N] [--repeat N]
+#                     [--seconds S] [--only WORDS] [--ways WORDS] [--cc cubic|reno|bbr]
+#                     [--verbose] [--notes FOLDER [--slow S]]
 #
 # --quick    a dozen cells of about fifty
 # --full     50 MB in every cell, whatever time that takes (hours at 30 % loss), or with --budget
@@ -13,6 +14,7 @@
 #            of more than 100 Mbit/s go alone
 # --repeat   so many runs of each: octets by time of them all are shown
 # --only     cells whose names contain one of the words, separated by commas
+# --ways     of linux,out,in those that are wanted, separated by commas
 # --verbose  what the kernel and we counted in each run
 # --notes    a file for each run, with a line for each segment at both ends of the path; of runs
 #            longer than --slow seconds

@@ -306,6 +306,11 @@ impl<C: Congestion> Tcb<C> {
                 let challenge = self.challenge(cfg, now, rx, Drop::OutOfWindow);
                 self.ecn_challenge(segment, challenge)
             } else {
+                if let Some((value, _)) = stamp.filter(|_| len > 0 && end == self.rcv_nxt) {
+                    // What came last comes again because our acknowledgment was lost. With an echo
+                    // of this one, its sender measures a round trip and not all the time since.
+                    self.take_timestamp(now, seq, value);
+                }
                 self.unacceptable(cfg, now, seq, end, rx, Drop::OutOfWindow)
             };
         }

@@ -17,7 +17,9 @@ use crate::lab::Kernel;
 /// Where everybody listens.
 pub const PORT: u16 = 5201;
 /// How long a call waits before it looks at the time.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(500);
+/// How long who waits for what another thread does sleeps.
+const NAP: Duration = Duration::from_millis(25);
 
 /// What is shared by both ends of a transfer.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ pub fn receive(listener: &TcpListener, transfer: &Transfer) -> io::Result<()> {
         match listener.accept() {
             Ok((stream, _)) => break stream,
             Err(e) if e.kind() == ErrorKind::WouldBlock && !transfer.is_late() => {
-                std::thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(Duration::from_millis(5));
             }
             Err(e) => return Err(e),
         }
@@ -154,7 +156,7 @@ pub fn send(kernel: &Kernel, peer: Ipv4Addr, transfer: &Transfer) -> io::Result<
     }
     // Until the peer has it all.
     while !transfer.is_whole() && !transfer.is_late() {
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(NAP);
     }
     Ok(())
 }

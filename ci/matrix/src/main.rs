@@ -29,21 +29,26 @@ use run::{Run, Task};
 use table::Row;
 use turns::Turns;
 
-/// The three contests over one path, at the same time where the path is slow.
-fn contest(task: &Task<'_>, alone: bool) -> io::Result<[Run; 3]> {
+/// The contests over one path that are asked for, at the same time where the path is slow.
+fn contest(task: &Task<'_>, ways: &str, alone: bool) -> io::Result<[Run; 3]> {
+    let run = |way: &str| {
+        if !ways.split(',').any(|wanted| wanted == way) {
+            return Ok(Run::default());
+        }
+        match way {
+            "out" => run::mixed(task, Part::Sends),
+            "in" => run::mixed(task, Part::Receives),
+            _ => run::linux(task),
+        }
+    };
     if alone {
-        return Ok([
-            run::linux(task)?,
-            run::mixed(task, Part::Sends)?,
-            run::mixed(task, Part::Receives)?,
-        ]);
+        return Ok([run("linux")?, run("out")?, run("in")?]);
     }
     std::thread::scope(|scope| {
-        let linux = scope.spawn(|| run::linux(task));
-        let out = scope.spawn(|| run::mixed(task, Part::Sends));
-        let into = run::mixed(task, Part::Receives);
-        let join = |run: std::thread::ScopedJoinHandle<'_, _>| run.join().expect("no panic");
-        Ok([join(linux)?, join(out)?, into?])
+        let others = ["linux", "out"].map(|way| scope.spawn(move || run(way)));
+        let into = run("in")?;
+        let [linux, out] = others.map(|run| run.join().expect("no panic"));
+        Ok([linux?, out?, into])
     })
 }
 
@@ -51,6 +56,9 @@ fn contest(task: &Task<'_>, alone: bool) -> io::Result<[Run; 3]> {
 fn amount(cell: &Cell, asked: &Asked) -> io::Result<(u64, Duration)> {
     const ALL: u64 = 50_000_000;
     let patience = |seconds: f64| Duration::from_secs_f64(seconds * 6.0 + 30.0);
+    if let Some(octets) = asked.size {
+        return Ok((octets, patience(asked.seconds)));
+    }
     if !asked.full {
         let octets = cell.octets(asked.seconds, ALL);
         return Ok((octets, patience(asked.seconds)));
@@ -140,7 +148,7 @@ fn measure(cell: &Cell, asked: &Asked, turns: &Turns) -> io::Result<Row> {
                     cc: asked.cc,
                     notes: asked.notes.as_deref().map(|folder| (folder, asked.slow)),
                 };
-                let runs = turns.take(share, || contest(&task, alone));
+                let runs = turns.take(share, || contest(&task, &asked.ways, alone));
                 results.lock().expect("no panic").push(runs);
             });
         }

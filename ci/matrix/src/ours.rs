@@ -101,7 +101,7 @@ pub fn play(
         let Next::Wait { until, room } = next else {
             continue;
         };
-        let soon = now + core::time::Duration::from_millis(50);
+        let soon = now + core::time::Duration::from_millis(200);
         let due = until.map_or(soon, |until| until.min(soon));
         let watch = Watch::readable(&fd).and_writable(room);
         waiter.until(&[watch], &clock, Some(due))?;

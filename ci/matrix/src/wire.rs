@@ -32,7 +32,7 @@ pub fn carry(near: Noted, far: Noted, fault: FaultConfig, stop: &AtomicBool) -> 
         if there + back > 0 {
             continue;
         }
-        let soon = now + core::time::Duration::from_millis(50);
+        let soon = now + core::time::Duration::from_millis(200);
         let due = far.deadline().map_or(soon, |due| due.min(soon));
         waiter.until(
             &[Watch::readable(&a), Watch::readable(&b)],

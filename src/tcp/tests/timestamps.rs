@@ -157,3 +157,23 @@ fn old_after_24_days() {
         assert_eq!(h.rx.readable(), taken, "{minutes}");
     }
 }
+
+/// RFC 7323 §4.1, §4.3 (2): what came last comes again, for our acknowledgment was lost; its own
+/// timestamp is echoed, or its sender would take all the time since for a round trip. One of
+/// another place in the stream, or older, changes no echo.
+#[test]
+fn the_last_segment_again_is_echoed() {
+    let mut h = Harness::accepted(Config::default(), 1000);
+    let text = h.play(
+        "< . 1:1001 ack 1 win 512 <TS 1001 ecr 0>
+        < . 1001:2001 ack 1 win 512 <TS 1002 ecr 0>
+        +5s
+        # neither the last nor new
+        < . 1:1001 ack 1 win 512 <TS 6000 ecr 0>
+        < . 501:1501 ack 1 win 512 <TS 6001 ecr 0>
+        < . 1001:2001 ack 1 win 512 <TS 6002 ecr 0>
+        < . 2001:2001 ack 1 win 512 <TS 6003 ecr 0>
+        < . 1001:2001 ack 1 win 512 <TS 6001 ecr 0>",
+    );
+    snapshot!("rfc7323_last_again", text);
+}
