@@ -15,7 +15,7 @@
 //!
 //! It departs from the draft in two places, so that single losses at random cost less than a
 //! twentieth of the rate: short-term bounds are set by what arrived of what was *sent*, not by
-//! what arrived while it held itself back (`unrestrained`); and a round-trip time within 1/64 of
+//! what arrived while it held itself back (`unrestrained`) or its timers were late (`arrived`); and a round-trip time within 1/64 of
 //! the least counts as having seen the least, which spares ProbeRTT where queues are empty.
 //!
 //! Invariant: windows are at least four segments (one after a timeout) and at most 2^30 octets.
@@ -84,6 +84,9 @@ pub struct Bbr {
 
     pub(super) meter: RoundMeter,
     pub(super) probe_wait: u16,
+    /// The largest share of what was sent that arrived in this loss round, 1024ths, by samples of
+    /// which no queue grew on the way.
+    pub(super) arrived: u16,
     mss: u16,
     pub(super) full_bw_count: u8,
     /// rounds_since_probe_up; in Drain, rounds since drain_start_round.
@@ -337,6 +340,7 @@ impl Congestion for Bbr {
             up_acked_per_inc: INFINITE,
             meter: RoundMeter::default(),
             probe_wait: 0,
+            arrived: 0,
             mss,
             full_bw_count: 0,
             rounds_since_up: 0,

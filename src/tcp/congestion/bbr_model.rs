@@ -21,6 +21,10 @@ const EMPTY: u32 = 64;
 const LOSS_THRESH: u64 = 50;
 /// BBRStartupFullLossCnt.
 const FULL_LOSS_RUNS: u8 = 6;
+/// No queue stands where a round trip is within one part in so many of the least.
+const SHORT: u32 = 8;
+/// A share of everything.
+const WHOLE: u64 = 1024;
 /// Rounds that one of the two slots of extra_acked_filter lasts: ExtraAckedFilterLen in all.
 const EXTRA_ROUNDS: u8 = 5;
 
@@ -92,6 +96,23 @@ impl Bbr {
         latest.saturating_mul(10_000) / gain
     }
 
+    /// The share of what was sent that arrived, 1024ths, where the path took it as fast as it came
+    /// and no queue stands: then what is slow is the sender, whose timers may be late, and only
+    /// what was lost tells of the path. Zero elsewhere.
+    fn share_arrived(&self, event: &Event<'_>) -> u16 {
+        let (rs, arrived) = (&event.rs, u64::from(event.rs.delivered));
+        let short = self.min_rtt.saturating_add(self.min_rtt / SHORT);
+        let queued = event
+            .ack
+            .rtt
+            .is_none_or(|rtt| rtt.as_micros() > u128::from(short));
+        if queued || !event.stamped || !rs.send_limited || rs.app_limited {
+            return 0;
+        }
+        let sent = arrived.saturating_add(u64::from(rs.lost)).max(1);
+        u16::try_from(arrived.saturating_mul(WHOLE) / sent).unwrap_or(0)
+    }
+
     /// StartRound (draft §5.5.1).
     pub(super) fn start_round(&mut self) {
         self.next_round = self.delivered;
@@ -110,6 +131,7 @@ impl Bbr {
     pub(super) fn update_latest(&mut self, event: &mut Event<'_>) {
         self.bw_latest = self.bw_latest.max(event.rs.rate);
         self.inflight_latest = self.inflight_latest.max(event.rs.delivered);
+        self.arrived = self.arrived.max(self.share_arrived(event));
         if event.sampled && reached(event.rs.prior_delivered, self.loss_round) {
             self.loss_round = self.delivered;
             event.loss_round_start = true;
@@ -121,6 +143,7 @@ impl Bbr {
         if event.loss_round_start {
             self.bw_latest = event.rs.rate;
             self.inflight_latest = event.rs.delivered;
+            self.arrived = self.share_arrived(event);
         }
     }
 
@@ -129,6 +152,7 @@ impl Bbr {
         self.loss_in_round = false;
         self.bw_latest = 0;
         self.inflight_latest = 0;
+        self.arrived = 0;
     }
 
     /// ResetShortTermModel.
@@ -170,10 +194,13 @@ impl Bbr {
                 self.inflight_shortterm = self.window;
             }
             let (bw, inflight) = (self.bw_shortterm, u64::from(self.inflight_shortterm));
-            let latest = self.unrestrained(self.bw_latest);
+            let arrived = |of: u64| of.saturating_mul(u64::from(self.arrived)) / WHOLE;
+            let latest = self.unrestrained(self.bw_latest).max(arrived(bw));
+            let latest_inflight = u64::from(self.inflight_latest);
+            let latest_inflight = self.unrestrained(latest_inflight).max(arrived(inflight));
             self.bw_shortterm = latest.max(beta(bw)).min(bw).max(1);
-            let latest = self.unrestrained(u64::from(self.inflight_latest));
-            self.inflight_shortterm = latest.max(beta(inflight)).min(inflight) as u32;
+            let latest = latest_inflight.max(beta(inflight));
+            self.inflight_shortterm = latest.min(inflight) as u32;
         }
         self.loss_in_round = false;
     }

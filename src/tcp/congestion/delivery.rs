@@ -74,6 +74,8 @@ pub struct RateSample {
     pub lost: u32,
     /// The application did not send as much as it was allowed to.
     pub app_limited: bool,
+    /// They took no longer to arrive than they had taken to leave: no queue grew on the way.
+    pub send_limited: bool,
 }
 
 /// What a connection has delivered so far (the draft's per-connection state).
@@ -217,6 +219,7 @@ impl Delivery {
             tx_in_flight: newest.tx_in_flight,
             lost: (self.lost as u32).wrapping_sub(newest.lost),
             app_limited: newest.app_limited,
+            send_limited: send >= ack,
         })
     }
 }
@@ -257,6 +260,7 @@ impl RoundMeter {
             interval: Duration::from_micros(u64::from(us)),
             tx_in_flight: octets.saturating_add(lost),
             lost,
+            send_limited: false,
             app_limited: ack.app_limited,
         })
     }
