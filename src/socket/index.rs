@@ -3,7 +3,7 @@
 //! Invariant: an entry is 32 bits of a keyed hash, the tag, and a slot number; the tag alone says
 //! where the entry belongs, so tables grow without looking at sockets or keys. Entries stand in
 //! Robin Hood order and are taken out by shifting back, so there are no tombstones, and a search
-//! ends where its entry would have had precedence. At most 3/4 of a table is used.
+//! ends where its entry would have had precedence. At most 7/8 of a table is used.
 //!
 //! A full table is replaced by one of twice the size, and every insertion then moves at most
 //! [`STEPS`] buckets of the old one: no insertion costs more than that and its own search, and
@@ -180,7 +180,7 @@ impl Index {
     pub fn insert(&mut self, tag: u32, slot: u32) {
         self.step();
         let room = self.table.buckets.len();
-        if self.len() >= room / 4 * 3 {
+        if self.len() >= room / 8 * 7 {
             while self.old.len > 0 {
                 self.step(); // not reached: see the module head
             }
@@ -244,7 +244,7 @@ mod tests {
             assert!(table.distance(i, entry) <= limit, "bucket {i}");
         }
         assert_eq!(used, table.len);
-        assert!(table.len <= table.buckets.len() / 4 * 3);
+        assert!(table.len <= table.buckets.len() / 8 * 7);
     }
 
     proptest! {

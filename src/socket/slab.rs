@@ -173,7 +173,7 @@ impl<K: Socket> fmt::Debug for SlabSet<K> {
 }
 
 impl<K: Socket> SlabSet<K> {
-    /// Octets that a socket takes besides itself, without its index entry of 11 to 22 octets.
+    /// Octets that a socket takes besides itself, without its index entry of 9 to 19 octets.
     pub const OVERHEAD: usize = size_of::<Slot<K>>() - size_of::<Option<K>>();
 
     /// An empty table; allocates nothing.
@@ -518,7 +518,7 @@ const _: () = {
     }
 };
 
-// With an index entry of 11 to 22 octets and two empty buffers, 102 of the 512 octets that an
+// With an index entry of 9 to 19 octets and two empty buffers, 102 of the 512 octets that an
 // idle connection may take.
 #[cfg(target_pointer_width = "64")]
 const _: () = {

@@ -44,6 +44,15 @@ fn host(end: End, ip: Ipv4Addr, seed: u64) -> Host {
     )
 }
 
+/// Is there more to do at this moment? Deadlines that come together are not all dealt with in
+/// one poll.
+fn goes_on(next: Next, now: Instant) -> bool {
+    match next {
+        Next::Now => true,
+        Next::Wait { until, .. } => until.is_some_and(|at| at <= now),
+    }
+}
+
 impl Crowd {
     pub fn new() -> Self {
         let (a, b) = Cable::new(1500);
@@ -66,8 +75,8 @@ impl Crowd {
     pub fn settle(&mut self, mut serve: impl FnMut(&mut Host, Instant) -> Next) {
         // What one sends, the other answers in the next round; a handshake takes three.
         for _ in 0..4 {
-            while self.client.poll(self.now) == Next::Now {}
-            while serve(&mut self.server, self.now) == Next::Now {}
+            while goes_on(self.client.poll(self.now), self.now) {}
+            while goes_on(serve(&mut self.server, self.now), self.now) {}
         }
     }
 
