@@ -59,7 +59,7 @@ const KEYS: [(Mark, &str); 7] = [
     (Mark::Triangle, "lwIP"),
     (Mark::Diamond, "kernel"),
     (Mark::Tick, "limit"),
-    (Mark::Ring, "netstrata without the crowd"),
+    (Mark::Ring, "netstrata, another way"),
 ];
 
 fn mark_of(name: &str) -> Mark {

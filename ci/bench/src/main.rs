@@ -104,21 +104,21 @@ fn measure(
             Some(all) => eprintln!("{}", report::line(&head, all)),
             None => failed.push(head.id),
         }
-        measured.update(figures);
+        measured.update(&figures);
+        if write {
+            keep(heads, &measured, &rounds)?;
+        }
     }
     println!("{}, {rounds} rounds.\n", machine::describe());
     print!("{}", report::table(heads, &measured));
-    if write {
-        keep(heads, measured, rounds)?;
-    }
     match failed.is_empty() {
         true => Ok(()),
         false => Err(io::Error::other(format!("failed: {}", failed.join(", ")))),
     }
 }
 
-/// Keeps what was measured, and writes the table and the chart anew.
-fn keep(heads: &[Head], measured: Results, rounds: usize) -> io::Result<()> {
+/// Keeps what was measured so far, and writes the table and the chart anew.
+fn keep(heads: &[Head], measured: &Results, rounds: &str) -> io::Result<()> {
     let path = format!("{HOME}/ci/bench/results.tsv");
     let mut all = Results::read(&fs::read_to_string(&path).unwrap_or_default());
     all.update(measured);

@@ -55,11 +55,11 @@ impl Results {
     }
 
     /// Replaces what is here by what `newer` has.
-    pub fn update(&mut self, newer: Self) {
-        for (id, figures) in newer.0 {
-            match self.0.iter_mut().find(|(known, _)| *known == id) {
-                Some((_, row)) => *row = figures,
-                None => self.0.push((id, figures)),
+    pub fn update(&mut self, newer: &Self) {
+        for (id, figures) in &newer.0 {
+            match self.0.iter_mut().find(|(known, _)| known == id) {
+                Some((_, row)) => row.clone_from(figures),
+                None => self.0.push((id.clone(), figures.clone())),
             }
         }
     }
@@ -79,7 +79,7 @@ fn keeps_and_replaces() {
     let mut all = Results::read(text);
     assert_eq!(all.text(), text);
     assert_eq!(all.row("P1").map(<[_]>::len), Some(2));
-    all.update(Results::read("P1\tnetstrata\t9\t9\t9\t1\t\nno line\n"));
+    all.update(&Results::read("P1\tnetstrata\t9\t9\t9\t1\t\nno line\n"));
     assert_eq!(all.row("P1").map(|row| row[0].median), Some(9.0));
     assert_eq!(all.row("P2").map(<[_]>::len), Some(1));
     assert!(all.row("P3").is_none());

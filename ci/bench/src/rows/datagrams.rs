@@ -103,7 +103,7 @@ pub fn rows() -> Vec<Row> {
         Row {
             head: gigabits(
                 "P7u out",
-                "datagrams of 1,472 octets to the kernel over a tap, 44 in a frame",
+                "datagrams of 1,472 octets to the kernel, 44 a frame",
                 &[Bar::Of("limit", 0.85)],
             ),
             make: out,
@@ -111,7 +111,7 @@ pub fn rows() -> Vec<Row> {
         Row {
             head: gigabits(
                 "P7u in",
-                "the same from the kernel",
+                "datagrams of 1,472 octets from the kernel",
                 &[Bar::Of("one by one", 1.0)],
             ),
             make: into,
