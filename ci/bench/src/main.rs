@@ -28,6 +28,7 @@ mod smol_tap;
 mod stats;
 mod tap_fd;
 mod veth;
+mod wires;
 mod work;
 
 use std::process::{Command, ExitCode, Stdio};

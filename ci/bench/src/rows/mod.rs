@@ -7,6 +7,7 @@ mod instructions;
 mod many;
 mod memory;
 mod tap;
+mod wires;
 
 use crate::row::Row;
 
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Row> {
     all.extend(datagrams::rows());
     all.extend(instructions::rows());
     all.extend(cores::rows());
+    all.extend(wires::rows());
     all.sort_by_key(|row| row.head.id.split(' ').next().unwrap_or_default());
     all
 }
