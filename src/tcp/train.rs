@@ -91,7 +91,7 @@ impl Line<'_> {
                 self.whole(out, &part, pieces, false)
             } else if copies {
                 let whole = template.len().saturating_add(len);
-                out.send_on(&path, whole, [&[]; 2], TxMeta::NONE, |_, octets| {
+                out.send_on(path, whole, [&[]; 2], TxMeta::NONE, |_, octets| {
                     template.emit_with((seq, flags), pieces, octets);
                 })
             } else {

@@ -359,8 +359,7 @@ where
                     let crossing = peer.is_some_and(|p| !p.accepted && !end.accepted);
                     // What the network said explains a timeout (RFC 1122 §4.2.3.9).
                     let late = fragile || by_peer || self.case.may_fail(stood);
-                    // What a forged report said of one that gave up later is what it tells.
-                    self.noisy || !stood && (by_peer || crossing) || self.noisy && late
+                    !stood && (by_peer || crossing || self.noisy) || self.noisy && late
                 }
                 TcpError::TimedOut => fragile || by_peer || self.case.may_fail(stood),
                 TcpError::HostUnreachable | TcpError::NetUnreachable => self.noisy,
