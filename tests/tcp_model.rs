@@ -51,7 +51,7 @@ const FIRST: [u64; 14] = [
 ];
 
 /// Seeds that once failed.
-const KEPT: [u64; 4] = [
+const KEPT: [u64; 9] = [
     // A window of one unit of its scale was larger than the buffer.
     0x1f4d_eed9_cbe3_e8a8,
     // A forged report became the reason of a connection that gave up.
@@ -60,6 +60,16 @@ const KEPT: [u64; 4] = [
     0xcea8_c2cf_f198_8898,
     // A port was let go of while connecting, and taken again by a SYN with text.
     0xc5bf_92eb_febc_021e,
+    // What the network said explains the timeout of a connection that stood.
+    0x9ae5_35e5_fd27_2985,
+    // A cookie came back after its connection had sent text.
+    0x85e8_2da0_b192_fe92,
+    // Nobody read to an end that had come long before.
+    0x16f9_ca9c_a863_8977,
+    // Octets out of order were forgotten for want of memory, and came again.
+    0xab88_1830_f414_3783,
+    // A write took the rest of a train.
+    0x1734_4249_f95c_1728,
 ];
 
 /// New seeds of an ordinary run of the tests.

@@ -158,7 +158,8 @@ impl<R: RecvBuf + ReadBuf, T, C: Congestion> TcpSocket<R, T, C> {
 }
 
 impl<R, T: SendBuf + WriteBuf, C: Congestion> TcpSocket<R, T, C> {
-    /// Octets that can be written now. With a bound on what is not sent yet
+    /// Octets that can be written now; a write of more may take some more, the rest of a train
+    /// ([`send_buffer_size`](Self::send_buffer_size)). With a bound on what is not sent yet
     /// ([`set_notsent_lowat`](Self::set_notsent_lowat)) none while half of it waits, so that a
     /// writer that asks first does not write in small pieces.
     pub fn writable(&self) -> usize {
