@@ -26,6 +26,8 @@ mod many;
 mod marks;
 #[path = "tcp/open.rs"]
 mod open;
+#[path = "tcp/runs.rs"]
+mod runs;
 #[path = "tcp/shrink.rs"]
 mod shrink;
 #[path = "tcp/sockets.rs"]
