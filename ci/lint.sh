@@ -15,7 +15,7 @@ for crate in fuzz bench matrix micro; do
   cargo fmt --manifest-path "ci/$crate/Cargo.toml" --check
 done
 # Each set of features that changes what is compiled; `--all-targets` with all of them.
-for features in "" alloc std; do
+for features in "" alloc std xdp; do
   echo "== clippy, features: ${features:-none}"
   cargo clippy --quiet --workspace --no-default-features --features "$features" -- -D warnings
 done

@@ -24,5 +24,7 @@ export INSTA_UPDATE=no
 # Examples and the command are built with the tests, some of which run them.
 cargo test --quiet --workspace --features cli --no-fail-fast
 echo "== without std"
+cargo test --quiet --package netstrata-phy --features xdp --lib
+cargo test --quiet --features xdp --test kernel_xdp
 cargo test --quiet --no-default-features --features alloc --lib
 cargo test --quiet --no-default-features --lib

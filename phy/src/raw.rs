@@ -1,7 +1,8 @@
 //! A packet socket on an interface of the host (`packet(7)`): sees every frame the interface
 //! receives and sends frames as if it were the host. Frames that the host's own offloads
 //! left unfinished arrive whole, with metadata that says so; tags its offloads cut out are
-//! put back; frames this host sends are not taken for received ones. Invariant: the socket
+//! put back; frames this host sends are not taken for received ones. Frames of up to the MTU
+//! come through memory shared with the kernel, where it has such rings. Invariant: the socket
 //! never blocks and never panics, and closing it, even by a crash, undoes all it did to the
 //! interface.
 
