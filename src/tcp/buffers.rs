@@ -8,6 +8,7 @@
 use super::config::Config;
 use super::options::Options;
 use super::socket::{Role, TcpSocket, Wants};
+use super::tcb::State;
 use crate::socket::{RecvBuf, SendBuf};
 
 impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
@@ -42,10 +43,12 @@ impl<R: RecvBuf, T: SendBuf, C> TcpSocket<R, T, C> {
     /// it holds more for a window that was offered.
     pub fn recv_buffer_size(&self) -> usize {
         match &self.role {
-            Role::Connection(tcb) if self.wants.any(Wants::SHRINK) => tcb
-                .rare
-                .get()
-                .map_or(0, |rare| rare.receive_capacity as usize),
+            Role::Connection(tcb) if self.wants.any(Wants::SHRINK) => {
+                let wanted = tcb.rare.get().map(|rare| rare.receive_capacity as usize);
+                wanted
+                    .filter(|octets| *octets > 0)
+                    .unwrap_or(self.rx.capacity())
+            }
             _ => self.rx.capacity(),
         }
     }
@@ -88,10 +91,14 @@ impl<R: RecvBuf, T, C> TcpSocket<R, T, C> {
             return 0;
         };
         let unread = self.rx.capacity().saturating_sub(self.rx.window());
+        if matches!(tcb.state, State::Closed | State::TimeWait) {
+            return unread;
+        }
         unread.saturating_add(tcb.rcv_wnd() as usize)
     }
 
-    /// Something was read: of what was promised less is left, and the buffer need hold no more.
+    /// Something was read, or the connection ended: of what was promised less is left, and the
+    /// buffer need hold no more.
     #[cold]
     pub(super) fn shrink_on(&mut self) {
         let promised = self.promised();
@@ -99,8 +106,11 @@ impl<R: RecvBuf, T, C> TcpSocket<R, T, C> {
             return;
         };
         let wanted = tcb.rare.get().map_or(0, |rare| rare.receive_capacity) as usize;
-        self.rx.set_capacity(wanted.max(promised));
-        if promised <= wanted {
+        // Of another connection, if it is nothing.
+        if wanted > 0 {
+            self.rx.set_capacity(wanted.max(promised));
+        }
+        if promised <= wanted || wanted == 0 {
             self.wants.clear(Wants::SHRINK);
         }
     }

@@ -281,6 +281,9 @@ impl<C: Congestion> Tcp<C> {
                     // Nobody will send it any more.
                     socket.tx.release(socket.tx.queued());
                     socket.tx.trim();
+                    if wants.any(Wants::SHRINK) {
+                        socket.shrink_on();
+                    }
                 }
                 // It has no key any more, so none can be in use.
                 let _ = set.rekey(h);

@@ -92,3 +92,30 @@ fn the_first_syn_of_a_listener_is_offered_its_buffer() {
     let text = script.transcript();
     assert!(text.contains("S. 0:0 ack 1 win 5000"), "{text}");
 }
+
+/// The connection ends before the window was used: nothing more can come, and the buffer is as small
+/// as was asked for. So is that of the next connection of the same socket.
+#[test]
+fn the_end_of_a_connection_ends_shrinking() {
+    let (mut script, h) = accepted("<mss 1000>");
+    script.play("< P. 1:501 ack 1 win 65535");
+    script.app("shrink", |host| {
+        host.socket(h).with(|s| s.set_recv_capacity(1000)).unwrap()
+    });
+    script.play("< R. 501:501 ack 1 win 0");
+    assert_eq!(
+        script.app("read", |host| read(host, h, 1)),
+        "500 octets, right"
+    );
+    script.app("connect", |host| {
+        let again = |s: &mut Socket| {
+            let _ = s.take_error();
+            s.connect((WEST, 5009).into())
+        };
+        host.socket(h).with(again).unwrap().unwrap();
+    });
+    let text = script.transcript();
+    assert!(text.contains("S 0:0 win 1000 "), "{text}");
+    let size = script.host.socket(h).look(|s| s.recv_buffer_size());
+    assert_eq!(size, Ok(1000));
+}
