@@ -51,11 +51,13 @@ const FIRST: [u64; 14] = [
 ];
 
 /// Seeds that once failed.
-const KEPT: [u64; 9] = [
+const KEPT: [u64; 10] = [
     // A window of one unit of its scale was larger than the buffer.
     0x1f4d_eed9_cbe3_e8a8,
     // A forged report became the reason of a connection that gave up.
     0xb00c_fd0a_fd22_183f,
+    // The MTU of a link grew between a SYN-ACK and its repetition.
+    0x2d74_9e53_230a_e0eb,
     // Text passed through a window of one octet for an hour.
     0xcea8_c2cf_f198_8898,
     // A port was let go of while connecting, and taken again by a SYN with text.

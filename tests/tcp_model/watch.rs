@@ -323,11 +323,15 @@ impl Watch {
 
 impl Flow {
     fn syn(&mut self, by: usize, seen: &Seen<'_>) {
-        let known = self.ways[by]
-            .syns
-            .iter()
-            .any(|(isn, ..)| *isn == seen.tcp.seq);
-        if known {
+        let way = &mut self.ways[by];
+        let known = way.syns.iter_mut().find(|(isn, ..)| *isn == seen.tcp.seq);
+        if let Some((_, options, _)) = known {
+            // Said again after the link's MTU changed, it may say more.
+            let larger = |mss: Option<u16>| mss.max(seen.options.mss);
+            options.mss = larger(options.mss);
+            if let Some(taken) = &mut way.syn {
+                taken.mss = larger(taken.mss);
+            }
             return;
         }
         let begun = !self.ways[by].syns.is_empty();
