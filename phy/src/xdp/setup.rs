@@ -100,7 +100,9 @@ pub(super) fn open(name: Name, options: XdpOptions) -> Result<XdpSocket, Errno> 
         ifindex,
         address,
         mtu,
-        caps: Capabilities::new(max_frame(mtu)).with_burst(KICK as usize),
+        caps: Capabilities::new(max_frame(mtu))
+            .with_burst(KICK as usize)
+            .with_copies(true),
         chunks: outgoing,
         free,
         send,
