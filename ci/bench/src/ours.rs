@@ -185,6 +185,11 @@ impl Pair {
         while self.server.poll(now) == Next::Now {}
     }
 
+    /// Makes room to remember `n` connections.
+    pub fn expect(&mut self, n: usize) {
+        self.flows.reserve_exact(n);
+    }
+
     /// Establishes connections until there are `n`.
     pub fn establish(&mut self, n: usize, octets: Option<usize>) {
         while self.flows.len() < n {

@@ -91,6 +91,11 @@ impl Pair {
         joined.expect("a free port");
     }
 
+    /// Makes room to remember `n` connections.
+    pub fn expect(&mut self, n: usize) {
+        self.flows.reserve_exact(n);
+    }
+
     /// Establishes connections until there are `n`, with buffers of `octets`.
     pub fn establish(&mut self, n: usize, octets: usize) {
         while self.flows.len() < n {
