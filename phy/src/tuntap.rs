@@ -351,6 +351,9 @@ impl Device for Queue {
 
     fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
         self.port.look_again(now);
+        if self.rhythm.is_resting() {
+            return 0;
+        }
         for taken in 0..budget {
             if taken == 1 && self.rhythm.is_over() {
                 return 1;

@@ -62,9 +62,10 @@ impl Behind {
         let net = Ipv4::default().with(0, STACK, 24);
         let iface = Ethernet::new(tap, Mac(MAC));
         let mut host = Stack::new(iface, net, (Udp::default(),), SlabSockets, &mut Seed(7));
-        let buffer = || vec![0; 4 * PIECE].into_boxed_slice();
+        // Room for what one turn takes in.
+        let (rx, tx) = (vec![0; 80 * PIECE], vec![0; 4 * PIECE]);
         let socket = host
-            .open(Datagrams::new(PORT, buffer(), buffer()))
+            .open(Datagrams::new(PORT, rx.into(), tx.into()))
             .map_err(io::Error::other)?;
         let mut behind = Self {
             host,
