@@ -18,6 +18,7 @@ pub struct Asked {
     pub notes: Option<String>,
     pub slow: f64,
     pub only: Option<String>,
+    pub except: Option<String>,
     pub cc: Algorithm,
 }
 
@@ -36,6 +37,7 @@ pub fn read() -> Result<Asked, String> {
         notes: None,
         slow: 0.0,
         only: None,
+        except: None,
         cc: Algorithm::Cubic,
     };
     let mut words = std::env::args().skip(1);
@@ -54,6 +56,7 @@ pub fn read() -> Result<Asked, String> {
             "--ways" => asked.ways = value()?,
             "--notes" => asked.notes = Some(value()?),
             "--slow" => asked.slow = value()?.parse().map_err(|e| bad(&e))?,
+            "--except" => asked.except = Some(value()?),
             "--only" => asked.only = Some(value()?),
             "--cc" => asked.cc = value()?.parse().map_err(|e| bad(&e))?,
             _ => return Err(format!("what is {word}?")),

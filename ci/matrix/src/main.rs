@@ -101,6 +101,9 @@ fn main() {
     if let Some(only) = &asked.only {
         cells.retain(|cell| only.split(',').any(|word| cell.name().contains(word)));
     }
+    if let Some(except) = &asked.except {
+        cells.retain(|cell| !except.split(',').any(|word| cell.name().contains(word)));
+    }
     match Kernel::new(NEAR, FAR) {
         Ok((kernel, _)) => table::head(&kernel, &asked.cc.to_string(), asked.repeat),
         Err(e) => {
