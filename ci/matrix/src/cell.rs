@@ -161,7 +161,7 @@ impl Cell {
         let p = (self.loss + self.corrupt) / 100.0;
         let rtt = self.rtt as f64 / 1000.0;
         let line = match self.buffer {
-            // Twice as much, as the kernel counts, of which half is for text.
+            // Each side takes twice as much; of the kernel's about half is for text.
             Some(octets) => line.min(octets as f64 / rtt),
             None => line,
         };

@@ -48,9 +48,9 @@ fn host(tap: Tap, fault: FaultConfig, [near, far]: [Notes; 2]) -> io::Result<Hos
 fn prepare(socket: &mut Sock, cc: Algorithm, buffer: Option<usize>) {
     socket.set_tcp_congestion(Some(cc));
     if let Some(octets) = buffer {
-        // As the kernel, of whose doubled size half is for text.
-        socket.set_recv_capacity(octets);
-        socket.set_send_capacity(octets);
+        // What SO_RCVBUF and SO_SNDBUF are there: each side takes twice as much.
+        socket.set_recv_buffer_size(octets);
+        socket.set_send_buffer_size(octets);
     }
 }
 
