@@ -178,6 +178,7 @@ fn draw_row(area: &Area<'_>, head: &Head, all: &[Figures], y: i32) -> Drawn {
 pub fn svg(heads: &[Head], results: &Results) -> Result<String, Box<dyn std::error::Error>> {
     let rows = heads
         .iter()
+        .filter(|head| !head.bars.is_empty())
         .filter_map(|head| Some((head, results.row(head.id)?)));
     let rows: Vec<_> = rows.collect();
     let bottom = TOP + LINE * rows.len() as i32;
