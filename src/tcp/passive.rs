@@ -305,7 +305,11 @@ impl<C: Congestion> Tcp<C> {
         let expected = SeqNum(embryo.irs) + 1;
         // The SYN once more: so is its answer.
         if flags.syn() && !flags.ack() && !flags.rst() && segment.seq.0 == embryo.irs {
-            let Some(ecn) = embryo.ecn.again(flags, segment.ecn) else {
+            let parent = self.listener::<S>(set, ends.local);
+            let options = parent.and_then(|h| set.get(h)).map(TcpSocket::options);
+            let options = options.unwrap_or_default();
+            let wish = options.ecn.unwrap_or(self.config.ecn);
+            let Some(ecn) = embryo.ecn.again(wish, flags, segment.ecn) else {
                 // Two kinds of ECN from one peer, who cannot know which is agreed on (RFC 9768
                 // §3.1.5).
                 self.forget::<S>(set, id);
@@ -317,10 +321,8 @@ impl<C: Congestion> Tcp<C> {
                 entry.may_answer()
             });
             if may {
-                let parent = self.listener::<S>(set, ends.local);
                 let capacity = parent.map_or(0, |h| accept::capacity(set, h));
-                let options = parent.and_then(|h| set.get(h)).map(TcpSocket::options);
-                let mss = limited(mss_of(answer.room()), &options.unwrap_or_default());
+                let mss = limited(mss_of(answer.room()), &options);
                 let plan = self.syn_ack(cx, &embryo, mss, capacity, embryo.repeats());
                 let _ = reply(cx, answer, &ends, (None, 0), &plan);
             }

@@ -154,6 +154,21 @@ fn syns_that_change_their_mind() {
     snapshot!("tcp__ecn_syns_change", script.transcript());
 }
 
+/// RFC 3168 §6.1.1: an offer of accurate ECN is one of ECN to who knows no other kind, and stays
+/// it when the SYN comes once more because its answer was lost.
+#[test]
+fn an_accurate_offer_comes_twice() {
+    let (mut script, listener) = listens(Ecn::Answer, Limits::default());
+    script.play(
+        "< port 5001 SEWe 0:0 win 65535 <mss 1460>
+        < port 5001 SEWe 0:0 win 65535 <mss 1460>
+        < port 5001 . 1:1 ack 1 win 65535",
+    );
+    assert!(accept(&mut script, listener).has(TcpInfo::OPT_ECN));
+    let text = script.transcript();
+    assert_eq!(text.matches("S.E 0:0").count(), 2, "{text}");
+}
+
 /// RFC 9768 §3.1.4.1: a path that swallows SYNs which offer ECN is known after two connections;
 /// the next ones begin without, and after a while it is tried again.
 #[test]

@@ -113,8 +113,9 @@ impl Agreed {
     }
 
     /// The SYN once more, perhaps with other flags, and what now holds. `None` if both cannot
-    /// come from one connection, which is to be reset (RFC 9768 §3.1.5).
-    pub(in crate::tcp) fn again(self, flags: TcpFlags, ecn: u8) -> Option<Self> {
+    /// come from one connection, which is to be reset (RFC 9768 §3.1.5): only who wishes for
+    /// accurate feedback tells the two kinds of offer apart.
+    pub(in crate::tcp) fn again(self, wish: Ecn, flags: TcpFlags, ecn: u8) -> Option<Self> {
         let bits = bits_of(flags);
         Some(match bits {
             _ if self == Self::NONE => self,
@@ -122,7 +123,7 @@ impl Agreed {
             TcpFlags::NONE => Self::accurate(ecn).without_ect(),
             SETUP if self.is_accurate() => return None,
             _ if self.is_accurate() => Self(Self::accurate(ecn).0 | self.0 & Self::NO_ECT),
-            BITS => return None,
+            BITS if wish == Ecn::Accurate => return None,
             _ => self,
         })
     }
@@ -216,15 +217,23 @@ mod tests {
     fn a_repeated_syn_may_take_back_and_not_change_its_mind() {
         let [plain, setup, accurate] = [TcpFlags::NONE, SETUP, BITS];
         let one = Agreed::accurate(NOT_ECT);
-        assert_eq!(one.again(setup, 0), None);
-        assert_eq!(one.again(accurate, CE), Some(Agreed::accurate(CE)));
-        let silent = one.again(plain, ECT_0).unwrap();
+        assert_eq!(one.again(Ecn::Accurate, setup, 0), None);
+        assert_eq!(
+            one.again(Ecn::Accurate, accurate, CE),
+            Some(Agreed::accurate(CE))
+        );
+        let silent = one.again(Ecn::Accurate, plain, ECT_0).unwrap();
         assert!(silent.is_accurate() && !silent.may_mark() && silent.syn() == ECT_0);
-        assert!(!silent.again(accurate, 0).unwrap().may_mark());
+        assert!(!silent.again(Ecn::Accurate, accurate, 0).unwrap().may_mark());
         let classic = Agreed::classic();
-        assert_eq!(classic.again(accurate, 0), None);
-        assert_eq!(classic.again(setup, 0), Some(classic));
-        assert_eq!(classic.again(plain, 0), Some(Agreed::NONE));
-        assert_eq!(Agreed::NONE.again(accurate, 0), Some(Agreed::NONE));
+        assert_eq!(classic.again(Ecn::Accurate, accurate, 0), None);
+        assert_eq!(classic.again(Ecn::Accurate, setup, 0), Some(classic));
+        // To us, both were offers of RFC 3168.
+        assert_eq!(classic.again(Ecn::Answer, accurate, 0), Some(classic));
+        assert_eq!(classic.again(Ecn::Accurate, plain, 0), Some(Agreed::NONE));
+        assert_eq!(
+            Agreed::NONE.again(Ecn::Accurate, accurate, 0),
+            Some(Agreed::NONE)
+        );
     }
 }
