@@ -373,10 +373,12 @@ fn what_exceeds_the_device_is_refused() {
     );
     assert_eq!(try_len(59_986, gso, known), Ok(()));
     assert_eq!(try_len(59_987, gso, known), Err(TxError::TooBig(59_986)));
-    // Super-segments do not wait for neighbours.
-    assert_eq!(try_len(1500, gso, [10, 0, 0, 3]), Ok(()));
+    // What is to be cut does not wait for neighbours: its pieces do, once their sender cut it.
+    let silent = [10, 0, 0, 3];
+    assert_eq!(try_len(1500, gso, silent), Err(TxError::TooBig(1040)));
+    assert_eq!(try_len(1500, TxMeta::NONE, silent), Ok(()));
     assert_eq!(
-        try_len(1501, gso, [10, 0, 0, 3]),
+        try_len(1501, TxMeta::NONE, silent),
         Err(TxError::TooBig(1500))
     );
     assert!(ethernet.deadline() <= Some(NOW + Duration::from_secs(1)));
