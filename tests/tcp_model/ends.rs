@@ -61,6 +61,8 @@ where
     pub heard: bool,
     /// It shut its reading down: nobody tells it that the end came.
     pub deaf: bool,
+    /// When it was aborted, had its peer not heard of it yet?
+    pub unheard: Option<bool>,
     /// It was given a bound on what is not sent.
     pub bounded: bool,
     /// Largest buffers it ever had.
@@ -99,6 +101,7 @@ where
             fragile: false,
             heard: false,
             deaf: false,
+            unheard: None,
             bounded: false,
             most: (0, 0),
             moved_at: Instant::ZERO,

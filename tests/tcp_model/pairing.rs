@@ -57,8 +57,9 @@ where
         let forsaken = |other: &End<K>| {
             let first = other.peer.and_then(|n| self.ends.get(n));
             let given_up = |first: &End<K>| first.aborted || first.fragile;
+            let silent = |first: &End<K>| first.written == 0 || first.unheard == Some(true);
             let gone =
-                first.is_some_and(|first| given_up(first) && (first.got, first.written) == (0, 0));
+                first.is_some_and(|first| given_up(first) && first.got == 0 && silent(first));
             gone && other.got == 0 && other.side != side && other.ports == (from, port)
         };
         let client = client.or_else(|| self.ends.iter().rposition(forsaken));

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use netstrata::phy::FaultConfig;
 use netstrata::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Tx, WriteBuf};
-use netstrata::tcp::{Algorithm, Shutdown, TcpKeepalive};
+use netstrata::tcp::{Algorithm, Shutdown, State, TcpKeepalive};
 use netstrata::wire::{Icmpv4, IpHeader, Ipv4, Tcp, TcpFlags, TimeExceeded, Unreachable, protocol};
 
 use super::device::error;
@@ -166,12 +166,24 @@ where
         });
     }
 
+    /// Whoever was aborted while its peer still connects was never heard of there.
+    fn note_unheard(&mut self) {
+        for n in 0..self.ends.len() {
+            let peer = self.ends[n].peer.map(|peer| self.ends[peer].state);
+            let end = &mut self.ends[n];
+            if end.aborted && end.unheard.is_none() {
+                end.unheard = Some(peer == Some(State::SynSent));
+            }
+        }
+    }
+
     fn give_up(&mut self) {
         if self.rng.below(2) == 0 {
             self.with("aborts", |end, s| {
                 s.abort();
                 end.aborted = true;
             });
+            self.note_unheard();
         } else if let Some(n) = self.an_end() {
             self.release(n);
         }
