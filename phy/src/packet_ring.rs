@@ -36,11 +36,16 @@ const ADDRESS: usize = 20;
 /// Into the address: `sll_pkttype`.
 const PACKET_TYPE: usize = HEADER + 10;
 
+/// So many turns without a frame, and the socket is asked whether something is wrong.
+const EMPTY: u8 = 32;
+
 /// The ring.
 #[derive(Debug)]
 pub(crate) struct PacketRing {
     slots: Chunks,
     next: usize,
+    /// Turns without a frame since one, or since the socket was asked.
+    empty: u8,
 }
 
 /// What a slot says about its frame.
@@ -76,7 +81,11 @@ impl PacketRing {
         sys::packet_ring(socket, count, size, BLOCK)?;
         let map = Map::ring(socket, MEMORY, 0)?;
         let slots = Chunks::slots(map, count, size)?;
-        Ok(Self { slots, next: 0 })
+        Ok(Self {
+            slots,
+            next: 0,
+            empty: 0,
+        })
     }
 
     /// The next slot if the kernel has filled it; to be [given](Self::give) back.
@@ -132,6 +141,17 @@ impl PacketRing {
         self.slots.octets(head.index, start, head.len + HEADROOM)
     }
 
+    /// A turn ended that found `taken` frames: is it time to ask the socket for its error? A ring
+    /// tells of frames only, and an error keeps the descriptor ready until it is taken.
+    pub(crate) const fn asks(&mut self, taken: usize) -> bool {
+        self.empty = if taken > 0 { 0 } else { self.empty + 1 };
+        let ask = self.empty >= EMPTY;
+        if ask {
+            self.empty = 0;
+        }
+        ask
+    }
+
     /// Gives the slot back to the kernel and goes on to the next.
     pub(crate) fn give(&mut self) {
         self.slots.give(self.next);
@@ -155,7 +175,11 @@ mod tests {
     fn ring() -> PacketRing {
         let map = Map::anonymous(2 * SIZE).unwrap();
         let slots = Chunks::slots(map, 2, SIZE).unwrap();
-        PacketRing { slots, next: 0 }
+        PacketRing {
+            slots,
+            next: 0,
+            empty: 0,
+        }
     }
 
     /// Does as the kernel: a frame of `len` octets of which `kept` are there.

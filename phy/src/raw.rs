@@ -242,6 +242,24 @@ fn dress<'a>(
     Some(Rx { frame, meta })
 }
 
+/// The oldest frame that was too large for the ring. An error of the socket's that waits to be told,
+/// as when the interface went down, comes before it: unless it was asked for again it would stay
+/// behind, and be taken for the next.
+fn fetch<'a>(port: &mut Port, slots: &'a mut [Slot]) -> Option<&'a mut Slot> {
+    let slot = slots.get_mut(..1)?;
+    for _ in 0..2 {
+        let got = sys::receive_batch(port.fd.as_fd(), port.with_vnet, slot);
+        port.health.read(0);
+        match got {
+            Ok(1) => return slot.first_mut(),
+            Ok(_) | Err(Errno::EAGAIN) => return None,
+            Err(Errno::EINTR) => {}
+            Err(errno) => port.health.broke(errno),
+        }
+    }
+    None
+}
+
 /// Hands up what is in the ring, and reads what was too large for it.
 fn drain(
     ring: &mut PacketRing,
@@ -258,11 +276,7 @@ fn drain(
         let wanted = outgoing || !head.outgoing;
         let vnet = port.with_vnet;
         let rx = if head.copied {
-            let slot = slots.get_mut(..1).unwrap_or_default();
-            let got = sys::receive_batch(port.fd.as_fd(), vnet, slot);
-            port.health.read(0);
-            let slot = slot.first_mut().filter(|_| got == Ok(1));
-            slot.and_then(|slot| unwrap(slot, vnet))
+            fetch(port, slots).and_then(|slot| unwrap(slot, vnet))
         } else {
             let (status, vlan) = (head.status, head.vlan);
             let header = vnet.then_some(&head.vnet);
@@ -296,6 +310,13 @@ impl Device for RawSocket {
         port.look_again(now);
         if let Some(mut ring) = port.ring.take() {
             let taken = drain(&mut ring, port, &mut self.slots, budget, sink);
+            if ring.asks(taken) {
+                // Nobody else takes the error, and until then the descriptor is ready.
+                if let Some(errno) = sys::take_error(port.fd.as_fd()) {
+                    port.health.broke(errno);
+                    port.look_again(now);
+                }
+            }
             port.ring = Some(ring);
             return taken;
         }

@@ -209,6 +209,13 @@ pub(crate) fn packet_drops(socket: BorrowedFd<'_>) -> Result<c_uint, Errno> {
     Errno::result(result).map(|_| stats.tp_drops)
 }
 
+/// The error that the socket has to tell, which it then tells no more.
+pub(crate) fn take_error(socket: BorrowedFd<'_>) -> Option<Errno> {
+    let error =
+        nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::SocketError).ok()?;
+    (error != 0).then(|| Errno::from_raw(error))
+}
+
 /// Asks for a ring of `count` slots of `size` octets each for received frames, in blocks of
 /// `block` octets.
 pub(crate) fn packet_ring(

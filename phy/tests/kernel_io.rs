@@ -97,6 +97,26 @@ fn a_ring_costs_no_call_to_receive() {
     });
 }
 
+/// An interface that goes down leaves an error, which the ring does not tell of.
+#[test]
+fn a_ring_of_an_interface_that_is_down_lets_its_owner_sleep() {
+    within("ring down", || {
+        let (_a, mut b) = ends(RawOptions::new());
+        receive(&mut b, 1000);
+        ip("link set veth1 down");
+        let waiter = phy::Waiter::new().unwrap();
+        let mut ready = || {
+            receive(&mut b, 1000);
+            let watch = [phy::Watch::readable(&b)];
+            let at_once = Some(std::time::Duration::ZERO);
+            waiter.wait(&watch, at_once).unwrap().ready
+        };
+        assert!(ready(), "the error waits");
+        assert!((0..100).any(|_| !ready()), "it was never taken");
+        assert!(b.take_error().is_some());
+    });
+}
+
 #[test]
 fn what_a_packet_socket_has_no_room_for_is_counted() {
     within("raw overruns", || {
