@@ -191,14 +191,11 @@ impl TxToken for Nowhere {
     }
 }
 
-impl<D: Device> Device for Sharded<D> {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
+impl<D: Device> Sharded<D> {
+    /// Hands up to `most` frames up that others brought; returns how many.
+    fn read_mail(&mut self, now: Instant, most: usize, sink: &mut impl FrameSink) -> usize {
         let mut taken = 0;
-        while taken < budget
+        while taken < most
             && let Ok(mut letter) = self.mail.try_recv()
         {
             taken += 1;
@@ -208,12 +205,26 @@ impl<D: Device> Device for Sharded<D> {
                 sink.frame(Rx(&mut letter), self.inner.transmit(now));
             }
         }
+        taken
+    }
+}
+
+impl<D: Device> Device for Sharded<D> {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl FrameSink) -> usize {
+        // Half a turn for what others bring, however much that is: our own queue gets the rest, and
+        // what that leaves is theirs again, so that nothing waits when a turn ends early.
+        let mut taken = self.read_mail(now, budget.div_ceil(2), sink);
         let mut sorter = Sorter {
             steer: &mut self.steer,
             out: &mut self.out,
             sink,
         };
         taken += self.inner.receive(now, budget - taken, &mut sorter);
+        taken += self.read_mail(now, budget.saturating_sub(taken), sink);
         self.out.ring();
         taken
     }
@@ -288,5 +299,42 @@ mod tests {
         }
         assert_eq!((post.passed(), post.lost()), (1 + ROOM as u64, 3));
         assert_eq!(drain(&mut b).len(), ROOM);
+    }
+
+    /// However much mail there is, it takes half a turn while there is something in the queue.
+    #[test]
+    fn mail_does_not_keep_a_stack_from_its_own_queue() {
+        let (a, mut to_a) = Cable::new(1500);
+        let (b, mut to_b) = Cable::new(1500);
+        let waiters = [Waiter::new().unwrap(), Waiter::new().unwrap()];
+        let bells = waiters.iter().map(Waiter::bell);
+        let joined = join([a, b].into_iter().zip(bells).collect(), Medium::Ip);
+        let [(mut a, ..), (mut b, ..)] = <[_; 2]>::try_from(joined).ok().unwrap();
+        let send = |far: &mut phy::cable::End, port: u16| {
+            let frame = to(port);
+            let fill = |room: &mut [u8]| {
+                room.copy_from_slice(&frame);
+                Ok(())
+            };
+            let token = far.transmit(Instant::ZERO).unwrap();
+            token.send(frame.len(), TxMeta::NONE, fill).unwrap();
+        };
+        for _ in 0..20 {
+            send(&mut to_a, 40_001);
+        }
+        assert_eq!(drain(&mut a), [[0_u8; 0]; 0]);
+        for _ in 0..6 {
+            send(&mut to_b, 80);
+        }
+        let mut turn = || {
+            let mut own = 0;
+            let mut sink = |frame: &mut [u8], _: RxMeta| own += usize::from(frame == to(80));
+            let taken = b.receive(Instant::ZERO, 8, &mut sink);
+            (taken, own)
+        };
+        assert_eq!(
+            [turn(), turn(), turn(), turn(), turn()],
+            [(8, 4), (8, 2), (8, 0), (2, 0), (0, 0)]
+        );
     }
 }
