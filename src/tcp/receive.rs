@@ -306,9 +306,15 @@ impl<C: Congestion> Tcb<C> {
                 let challenge = self.challenge(cfg, now, rx, Drop::OutOfWindow);
                 self.ecn_challenge(segment, challenge)
             } else {
-                if let Some((value, _)) = stamp.filter(|_| len > 0 && end == self.rcv_nxt) {
+                let again = len > 0 && end == self.rcv_nxt && flags.ack();
+                if again
+                    && self.believes(segment.ack)
+                    && let Some((value, _)) = stamp
+                {
                     // What came last comes again because our acknowledgment was lost. With an echo
-                    // of this one, its sender measures a round trip and not all the time since.
+                    // of this one, its sender measures a round trip and not all the time since. Who
+                    // cannot tell what we sent is not believed: one timestamp far ahead, and PAWS
+                    // would refuse all that the peer sends.
                     self.take_timestamp(now, seq, value);
                 }
                 self.unacceptable(cfg, now, seq, end, rx, Drop::OutOfWindow)
@@ -343,7 +349,7 @@ impl<C: Congestion> Tcb<C> {
                 };
             }
             self.syn_acknowledged(cfg, now, segment, stamp.map(|(_, echo)| echo), tx);
-        } else if segment.ack.gt(self.snd_nxt) || segment.ack.lt(self.snd_una - self.max_wnd) {
+        } else if !self.believes(segment.ack) {
             // RFC 5961 §5.2. An acknowledgment of what was never sent also gets an ACK by
             // RFC 9293; both count against the same limit.
             return self.challenge(cfg, now, rx, Drop::BadSegment);
@@ -440,6 +446,11 @@ impl<C: Congestion> Tcb<C> {
         let age = (now.secs() as u32).wrapping_sub(self.ts_recent_at);
         (value.wrapping_sub(self.ts_recent) as i32) < 0
             && u64::from(age) <= cfg.timestamp_lifetime.as_secs()
+    }
+
+    /// May the peer acknowledge this, with what it was sent (RFC 5961 §5.2)?
+    fn believes(&self, ack: SeqNum) -> bool {
+        !ack.gt(self.snd_nxt) && !ack.lt(self.snd_una - self.max_wnd)
     }
 
     /// TS.Recent from a segment that reaches back to the last acknowledgment (RFC 7323 §4.3).

@@ -177,3 +177,17 @@ fn the_last_segment_again_is_echoed() {
     );
     snapshot!("rfc7323_last_again", text);
 }
+
+/// RFC 5961 §5, RFC 7323 §5.3: of what came last and comes again the timestamp counts only if its
+/// acknowledgment can be the peer's. Whoever forges one far ahead would have PAWS refuse all that
+/// the peer sends for 24 days.
+#[test]
+fn a_forged_last_segment_does_not_change_the_echo() {
+    for forged in [". 1:1001 ack 50000", ". 1:1001 ack 2147483649", "P 1:1001"] {
+        let mut h = Harness::accepted(Config::default(), 1000);
+        h.play("< . 1:1001 ack 1 win 512 <TS 1001 ecr 0>");
+        h.play(&std::format!("< {forged} win 512 <TS 2000000000 ecr 0>"));
+        h.play("< . 1001:2001 ack 1 win 512 <TS 1002 ecr 0>");
+        assert_eq!(h.rx.readable(), 2000, "{forged}");
+    }
+}
