@@ -49,8 +49,8 @@ impl RawOptions {
     /// The most that may be asked for: 512 MiB.
     pub const MAX_RECEIVE_BUFFER: usize = 512 << 20;
 
-    /// Promiscuous, without offloads, without what this host sends, through a ring and with 64 MiB for what
-    /// waits beside it.
+    /// Promiscuous, without offloads, without what this host sends, through a ring and with 64 MiB
+    /// for what waits beside it.
     #[must_use]
     pub const fn new() -> Self {
         Self {

@@ -2,8 +2,8 @@
 //!
 //! Invariant: chunk sizes are 8, 8, 16, 32, 64, 128, 256 and then 512 for ever; each is
 //! allocated once, whole, and never again. Growing moves only the chunks' headers: 24 octets for
-//! every 512 elements, 5 KB at 100,000 elements, and that once for each doubling. Used by the slab, and
-//! by TCP's tables of connections that are no sockets.
+//! every 512 elements, 5 KB at 100,000 elements, and that once for each doubling. Used by the slab,
+//! and by TCP's tables of connections that are no sockets.
 
 use alloc::vec::Vec;
 

@@ -1,8 +1,9 @@
 //! Connections that are no sockets: entries found by flow, kept in order of time.
 //!
 //! Invariant: every operation takes constant time, growth included: entries stay where they are,
-//! and what finds them moves a few at a time. There are never more entries than the limit. Used by the SYN table ([`listen`](super::listen)) and the TIME-WAIT table
-//! ([`timewait`](super::timewait)) only.
+//! and what finds them moves a few at a time. There are never more entries than the limit. Used by
+//! the SYN table ([`listen`](super::listen)), the TIME-WAIT table ([`timewait`](super::timewait))
+//! and the memory of peers that lose offers of ECN ([`ecn`](super::ecn)).
 //!
 //! Within one list entries stand in the order they were appended, so a list whose entries all
 //! wait equally long is a queue of deadlines. With an allocator the table grows as needed up

@@ -328,7 +328,6 @@ fn move_chunk<const N: usize>(to: &mut &mut [u8], from: &mut &[u8]) -> Option<[u
 type Lanes = [u64; 8];
 
 /// The sum of `data` in 32-bit words of the machine's byte order, not folded.
-///
 #[inline(always)]
 pub(super) fn words(data: &[u8]) -> u64 {
     let mut lanes: Lanes = [0; 8];

@@ -15,8 +15,9 @@
 //!
 //! It departs from the draft in two places, so that single losses at random cost less than a
 //! twentieth of the rate: short-term bounds are set by what arrived of what was *sent*, not by
-//! what arrived while it held itself back (`unrestrained`) or its timers were late (`arrived`); and a round-trip time within 1/64 of
-//! the least counts as having seen the least, which spares ProbeRTT where queues are empty.
+//! what arrived while it held itself back (`unrestrained`) or its timers were late (`arrived`);
+//! and a round-trip time within 1/64 of the least counts as having seen the least, which spares
+//! ProbeRTT where queues are empty.
 //!
 //! Invariant: windows are at least four segments (one after a timeout) and at most 2^30 octets.
 //! Times are milliseconds, where not said otherwise, and counts octets; both wrap.
