@@ -112,7 +112,7 @@ pub struct XdpSocket {
     mode: XdpMode,
     /// Closed, and the program with it, when the socket is.
     _program: OwnedFd,
-    _sockets: OwnedFd,
+    _sockets: sys::SocketMap,
 }
 
 /// Memory and rings of the way in.

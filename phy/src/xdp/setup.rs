@@ -1,9 +1,8 @@
 //! Setting an AF_XDP socket up: memory, four rings, the queue, and the program that feeds it. In
 //! the order in which nothing arrives before there is room for it.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use libc::c_int;
 use nix::errno::Errno;
 
 use super::ring::{Layout, Ring};
@@ -84,8 +83,8 @@ pub(super) fn open(name: Name, options: XdpOptions) -> Result<XdpSocket, Errno> 
 
     sys::bind(socket, ifindex, options.queue, libc::XDP_USE_NEED_WAKEUP)?;
     let sockets = sys::socket_map(QUEUES)?;
-    sys::put(sockets.as_fd(), options.queue, socket)?;
-    let program = sys::load(&program::redirect(sockets.as_raw_fd() as c_int))?;
+    sys::put(&sockets, options.queue, socket)?;
+    let program = sys::load(&program::redirect(sockets.number()))?;
     let attach = |flag| sys::attach(program.as_fd(), ifindex, flag);
     let (program, mode) = match attach(DRIVER) {
         Ok(link) => (link, XdpMode::Driver),

@@ -5,7 +5,7 @@
 //! pages itself.
 
 use core::mem::{size_of, zeroed};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::{c_int, c_void, socklen_t};
 use nix::errno::Errno;
@@ -161,11 +161,14 @@ fn descriptor(fd: BorrowedFd<'_>) -> u32 {
     fd.as_raw_fd().cast_unsigned()
 }
 
-/// Calls `bpf(2)`. Addresses in the request must be those of memory that outlives the call and is
-/// as long as the kernel reads.
-fn bpf(command: c_int, request: &Request) -> Result<c_int, Errno> {
+/// Calls `bpf(2)`.
+///
+/// # Safety
+/// Addresses in the request must be those of memory that outlives the call and is as long as the
+/// kernel reads, and none that it writes to.
+unsafe fn bpf(command: c_int, request: &Request) -> Result<c_int, Errno> {
     // SAFETY: the kernel reads as many octets as we say, the size of the request, and what the
-    // addresses in it point to, which the callers below answer for.
+    // addresses in it point to, which the caller answers for.
     let result = unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -177,33 +180,48 @@ fn bpf(command: c_int, request: &Request) -> Result<c_int, Errno> {
     Errno::result(result).map(|fd| fd as c_int)
 }
 
-/// A map from the numbers of queues, below `entries`, to AF_XDP sockets.
-pub(super) fn socket_map(entries: u32) -> Result<OwnedFd, Errno> {
+/// A map from numbers of queues to AF_XDP sockets: keys and values of four octets each.
+#[derive(Debug)]
+pub(super) struct SocketMap(OwnedFd);
+
+impl SocketMap {
+    /// What a program calls it by.
+    pub(super) fn number(&self) -> c_int {
+        self.0.as_raw_fd()
+    }
+}
+
+/// A map for queues below `entries`.
+pub(super) fn socket_map(entries: u32) -> Result<SocketMap, Errno> {
     let mut request = Request::default();
     // Type, octets of a key, octets of a value, entries.
     [request[0], request[1]] = [two(XSK_MAP, 4), two(4, entries)];
-    owned(bpf(MAP_CREATE, &request)?)
+    // SAFETY: there are no addresses in the request.
+    owned(unsafe { bpf(MAP_CREATE, &request) }?).map(SocketMap)
 }
 
 /// Puts a socket into such a map.
-pub(super) fn put(map: BorrowedFd<'_>, queue: u32, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+pub(super) fn put(map: &SocketMap, queue: u32, socket: BorrowedFd<'_>) -> Result<(), Errno> {
     let value = descriptor(socket);
     let mut request = Request::default();
-    request[0] = two(descriptor(map), 0);
+    request[0] = two(descriptor(map.0.as_fd()), 0);
     request[1] = (&raw const queue) as u64;
     request[2] = (&raw const value) as u64;
-    // Key and value are four octets each, as the map was made, and live until the call returns.
-    bpf(MAP_UPDATE, &request).map(drop)
+    // SAFETY: key and value are four octets each, as the map was made, and live until the call
+    // returns.
+    unsafe { bpf(MAP_UPDATE, &request) }.map(drop)
 }
 
 /// Loads an XDP program, one 64-bit word an instruction.
 pub(super) fn load(program: &[u64]) -> Result<OwnedFd, Errno> {
     let mut request = Request::default();
-    request[0] = two(XDP_PROGRAM, program.len() as u32);
+    let len = u32::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
+    request[0] = two(XDP_PROGRAM, len);
     request[1] = program.as_ptr() as u64;
     request[2] = c"Dual MIT/GPL".as_ptr() as u64;
-    // The program is as long as it says and the licence ends in a zero; both outlive the call.
-    owned(bpf(PROGRAM_LOAD, &request)?)
+    // SAFETY: the program is as long as the request says and the licence ends in a zero; both
+    // outlive the call.
+    owned(unsafe { bpf(PROGRAM_LOAD, &request) }?)
 }
 
 /// Has the interface run the program on every frame it receives, until the result is closed;
@@ -211,5 +229,6 @@ pub(super) fn load(program: &[u64]) -> Result<OwnedFd, Errno> {
 pub(super) fn attach(program: BorrowedFd<'_>, ifindex: u32, mode: u32) -> Result<OwnedFd, Errno> {
     let mut request = Request::default();
     [request[0], request[1]] = [two(descriptor(program), ifindex), two(XDP_ATTACH, mode)];
-    owned(bpf(LINK_CREATE, &request)?)
+    // SAFETY: there are no addresses in the request.
+    owned(unsafe { bpf(LINK_CREATE, &request) }?)
 }
