@@ -63,7 +63,7 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
         peer: SocketAddr,
         datagrams: impl IntoIterator<Item = &'d [u8]>,
     ) -> Result<usize, SendError> {
-        let mut rest = datagrams.into_iter();
+        let mut rest = datagrams.into_iter().fuse();
         let (mut next, mut taken) = (rest.next(), 0usize);
         while let Some(first) = next.take() {
             match self.send_equals(&Meta::new(peer), first, &mut rest) {

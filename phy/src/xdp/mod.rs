@@ -298,7 +298,10 @@ impl Port {
     where
         F: FnOnce(&mut [u8]) -> Result<(), Abort>,
     {
-        let len = gathered_len(head, payload).ok_or(Abort)?;
+        // An empty frame is never told to be sent, and its chunk would not come back.
+        let len = gathered_len(head, payload)
+            .filter(|len| *len > 0)
+            .ok_or(Abort)?;
         let index = self.free.pop().ok_or(Abort)?;
         let octets = self.chunks.octets(index, 0, len).ok_or(Abort);
         if let Err(abort) = octets.and_then(|octets| assemble(octets, payload, fill)) {

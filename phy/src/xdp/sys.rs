@@ -79,7 +79,10 @@ pub(super) fn offsets(socket: BorrowedFd<'_>) -> Result<libc::xdp_mmap_offsets, 
 /// Frames that were for us and found no room.
 pub(super) fn overruns(socket: BorrowedFd<'_>) -> Result<u64, Errno> {
     let stats: libc::xdp_statistics = get(socket, libc::XDP_STATISTICS)?;
-    Ok(stats.rx_dropped + stats.rx_ring_full + stats.rx_fill_ring_empty_descs)
+    let full = stats
+        .rx_ring_full
+        .wrapping_add(stats.rx_fill_ring_empty_descs);
+    Ok(stats.rx_dropped.wrapping_add(full))
 }
 
 /// Binds to one queue of an interface.
