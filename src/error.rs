@@ -139,6 +139,8 @@ drops! {
     BadIcmp => "ICMP error for nothing we sent",
     /// The SYN or accept queue of a listener is full.
     Backlog => "listen backlog full",
+    /// A SYN from where no route leads back to.
+    NoWayBack => "no route back to the sender",
     /// A TCP segment outside the window (RFC 9293 §3.10.7.4).
     OutOfWindow => "segment outside the window",
     /// A TCP segment whose timestamp is too old (RFC 7323 §5, PAWS).

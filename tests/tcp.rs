@@ -54,8 +54,11 @@ const PORT: u16 = 80;
 
 /// A host with these numbers, on a cable of MTU 1500 to the script.
 fn host_with(tcp: Tcp) -> Script<Host> {
+    host_of(Ipv4::default().with(0, [192, 0, 2, 1].into(), 24), tcp)
+}
+
+fn host_of(ip: Ipv4, tcp: Tcp) -> Script<Host> {
     let (end, wire) = Cable::new(1500);
-    let ip = Ipv4::default().with(0, [192, 0, 2, 1].into(), 24);
     let host = Stack::new(Ip::new(end), ip, (tcp,), SlabSockets, &mut Seed(1));
     Script::new(host, wire, PORT)
 }

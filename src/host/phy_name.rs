@@ -31,17 +31,23 @@ pub enum Phy {
     Xdp(String),
 }
 
+impl Phy {
+    /// How each device is written, for people.
+    pub const FORMS: &str = if cfg!(feature = "xdp") {
+        "cable, loopback, tap:NAME, tun:NAME, raw:IFACE or xdp:IFACE"
+    } else {
+        "cable, loopback, tap:NAME, tun:NAME or raw:IFACE"
+    };
+}
+
 /// Text that names no device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadPhy;
 
 impl fmt::Display for BadPhy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = match cfg!(feature = "xdp") {
-            true => "cable, loopback, tap:NAME, tun:NAME, raw:IFACE or xdp:IFACE",
-            false => "cable, loopback, tap:NAME, tun:NAME or raw:IFACE",
-        };
-        write!(f, "expected {names}, with a name of 1 to 15 characters")
+        let forms = Phy::FORMS;
+        write!(f, "expected {forms}, with a name of 1 to 15 characters")
     }
 }
 

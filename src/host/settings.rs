@@ -86,7 +86,7 @@ impl Settings {
             };
             match flag.as_str() {
                 "--phy" => {
-                    let (v, bad) = value("cable, loopback, tap:NAME, tun:NAME or raw:IFACE")?;
+                    let (v, bad) = value(Phy::FORMS)?;
                     settings.phy = v.parse().map_err(|_| bad)?;
                 }
                 "--addr" => {

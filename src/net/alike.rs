@@ -121,6 +121,7 @@ mod tests {
             meta: RxMeta::new(),
             link: 3,
             unicast: true,
+            answerable: true,
         })
     }
 
@@ -189,6 +190,7 @@ mod tests {
             meta: RxMeta::new(),
             link: 0,
             unicast: false,
+            answerable: false,
         };
         assert!(Alike::of(&ingress).is_none());
         ingress.unicast = true;

@@ -64,6 +64,7 @@ pub struct Answer<'o, T> {
     tx: T,
     ip: IpHeader,
     dont_fragment: bool,
+    routed: bool,
     origin: &'o mut Origin,
 }
 
@@ -75,8 +76,13 @@ impl<'o, T: PacketTx> Answer<'o, T> {
             tx,
             ip: packet.ip.reversed(),
             dont_fragment: false,
+            routed: packet.answerable,
             origin,
         }
+    }
+    /// Does a route lead where the answer goes, so that more can follow it later?
+    pub fn is_routed(&self) -> bool {
+        self.routed
     }
     /// The header the answer will carry.
     pub fn ip(&self) -> &IpHeader {

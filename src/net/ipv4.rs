@@ -48,7 +48,7 @@ pub struct Ipv4<const A: usize = 8, const R: usize = 24> {
     groups: Groups,
     paths: PathMtus,
     loopback: Option<Link>,
-    /// The last packet judged good that was for us alone: most are like the one before.
+    /// The last packet judged good that was for us alone, from somebody we have a route to: most are like the one before.
     judged: Option<Judged>,
     /// The way found last: most packets go where the one before went.
     last: Last,
@@ -372,9 +372,16 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
         })
     }
 
-    /// Checks a header that was read: `Ok(true)` if the packet is for us alone.
+    /// Checks a header that was read: is the packet for us alone, and does a route lead back to
+    /// its sender?
     #[inline(always)]
-    fn judge(&mut self, ip: &Header, header: &[u8], link: Link, cast: Cast) -> Result<bool, Drop> {
+    fn judge(
+        &mut self,
+        ip: &Header,
+        header: &[u8],
+        link: Link,
+        cast: Cast,
+    ) -> Result<(bool, bool), Drop> {
         let judged = Judged {
             src: ip.src.to_bits(),
             dst: ip.dst.to_bits(),
@@ -382,18 +389,24 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
         };
         let plain = cast == Cast::Unicast && header.len() == Header::LEN;
         if plain && self.judged == Some(judged) {
-            return Ok(true);
+            return Ok((true, true));
         }
-        let unicast = self.judge_anew(ip, header, link, cast)?;
-        if plain && unicast {
+        let (unicast, answerable) = self.judge_anew(ip, header, link, cast)?;
+        if plain && unicast && answerable {
             self.judged = Some(judged);
         }
-        Ok(unicast)
+        Ok((unicast, answerable))
     }
 
     /// As [`judge`](Self::judge), whatever was judged before.
     #[inline(never)]
-    fn judge_anew(&self, ip: &Header, header: &[u8], link: Link, cast: Cast) -> Result<bool, Drop> {
+    fn judge_anew(
+        &self,
+        ip: &Header,
+        header: &[u8],
+        link: Link,
+        cast: Cast,
+    ) -> Result<(bool, bool), Drop> {
         if !self.may_send(link, ip.src.to_bits()) {
             return Err(Drop::Martian);
         }
@@ -406,7 +419,9 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
                 }
             }
         }
-        Ok(unicast)
+        let (src, dst) = (ip.src.to_bits(), ip.dst.to_bits());
+        let answerable = unicast && self.way(src, Some(dst)).is_some();
+        Ok((unicast, answerable))
     }
 
     /// Takes a fragment in; the datagram if it is the last one missing.
@@ -472,8 +487,8 @@ impl<const A: usize, const R: usize> Network for Ipv4<A, R> {
                 return None;
             }
         };
-        let unicast = match self.judge(&ip, header, link, cast) {
-            Ok(unicast) => unicast,
+        let (unicast, answerable) = match self.judge(&ip, header, link, cast) {
+            Ok(judgement) => judgement,
             Err(reason) => {
                 cx.drop(reason);
                 return None;
@@ -486,6 +501,7 @@ impl<const A: usize, const R: usize> Network for Ipv4<A, R> {
             meta,
             link,
             unicast,
+            answerable,
         };
         if ip.is_fragment() {
             return self.reassemble(cx, &packet, &ip);

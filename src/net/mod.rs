@@ -127,4 +127,7 @@ pub struct Ingress<'p> {
     pub link: Link,
     /// The destination is one of our unicast addresses (else broadcast or a group).
     pub unicast: bool,
+    /// It was sent to one of our unicast addresses, and a route leads back to its sender: what is
+    /// kept for him can be sent, and not only an immediate answer.
+    pub answerable: bool,
 }

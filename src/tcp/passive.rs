@@ -186,6 +186,10 @@ impl<C: Congestion> Tcp<C> {
         S: Stores<SocketOf<S, C>>,
         T: PacketTx,
     {
+        // Only this answer would ever reach its sender.
+        if !answer.is_routed() {
+            return cx.drop(Drop::NoWayBack);
+        }
         let capacity = accept::capacity(set, h);
         let buffers = accept::has_spare(set, h) || S::stream(0, 0).is_some();
         let Some(socket) = set.get_mut(h) else { return };

@@ -95,6 +95,23 @@ fn without_cookies_syns_are_dropped() {
     assert_eq!(script.host.transports().0.handshakes(), 2);
 }
 
+/// Whoever could never hear more than immediate answers gets none either, and holds nothing.
+#[test]
+fn a_syn_from_where_no_route_leads_is_dropped() {
+    let ip = Ipv4::default().with(0, [192, 0, 2, 1].into(), 32);
+    let mut script = host_of(ip, Tcp::new());
+    let listener = TcpSocket::listener((EAST, PORT).into(), 2);
+    script.host.open(listener).unwrap();
+    script.play("< S 0:0 win 65535 <mss 1460>");
+    assert!(!script.transcript().contains(" > "));
+    assert_eq!(script.host.stats().drops.get(Drop::NoWayBack), 1);
+    assert_eq!(script.host.transports().0.handshakes(), 0);
+    let net = "192.0.2.0/24".parse().unwrap();
+    script.host.net.add_route(net, None, 0).unwrap();
+    script.play("< S 0:0 win 65535 <mss 1460>");
+    assert_eq!(script.host.transports().0.handshakes(), 1);
+}
+
 #[test]
 fn a_full_queue_ignores_the_last_ack() {
     let (mut script, listener) = listening(2);

@@ -19,8 +19,8 @@ use crate::units::{self, Percent};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Device and addresses")]
 pub struct Global {
-    /// Device: cable, loopback, tap:NAME, tun:NAME or raw:IFACE
-    #[arg(long, global = true, value_name = "DEVICE")]
+    /// Which device.
+    #[arg(long, global = true, value_name = "DEVICE", help = format!("Device: {}", Phy::FORMS))]
     pub phy: Option<Phy>,
 
     /// Interface of this host to share frames with; -i IF for short, the same as --phy raw:IF
