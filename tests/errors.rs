@@ -21,10 +21,10 @@ impl Libraries {
 
     /// Asks cargo, which has built all of it before it ran this test.
     fn find() -> Self {
-        let features = match (cfg!(feature = "cli"), cfg!(feature = "tokio")) {
-            (true, true) => "std,cli,tokio",
+        let features = match (cfg!(feature = "cli"), cfg!(feature = "xdp")) {
+            (true, true) => "std,cli,xdp",
             (true, false) => "std,cli",
-            (false, true) => "std,tokio",
+            (false, true) => "std,xdp",
             (false, false) => "std",
         };
         let out = Command::new(env!("CARGO"))
