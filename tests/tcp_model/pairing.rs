@@ -50,7 +50,8 @@ where
         // The first of them: what connects from the same port after it finds that taken, unless
         // the first one's application let it go before anything came of it.
         let kept = |other: &End<K>| waits(other) && !other.released;
-        let client = client.or_else(|| self.ends.iter().position(kept));
+        // One that stood and has not heard of its end yet is none beside one that connects since.
+        let client = client.max(self.ends.iter().position(kept));
         let client = client.or_else(|| self.ends.iter().position(waits));
         // Its first end was aborted and the reset was lost; what it sends first carries the cookie
         // still, and makes another end for it.

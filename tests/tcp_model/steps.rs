@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use netstrata::phy::FaultConfig;
 use netstrata::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Tx, WriteBuf};
-use netstrata::tcp::{Algorithm, Shutdown, State, TcpKeepalive};
+use netstrata::tcp::{Algorithm, Shutdown, TcpKeepalive};
 use netstrata::wire::{Icmpv4, IpHeader, Ipv4, Tcp, TcpFlags, TimeExceeded, Unreachable, protocol};
 
 use super::device::error;
@@ -169,10 +169,10 @@ where
     /// Whoever was aborted while its peer still connects was never heard of there.
     fn note_unheard(&mut self) {
         for n in 0..self.ends.len() {
-            let peer = self.ends[n].peer.map(|peer| self.ends[peer].state);
+            let peer = self.ends[n].peer.map(|peer| self.ends[peer].stood);
             let end = &mut self.ends[n];
             if end.aborted && end.unheard.is_none() {
-                end.unheard = Some(peer == Some(State::SynSent));
+                end.unheard = Some(peer == Some(false));
             }
         }
     }
