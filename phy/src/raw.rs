@@ -16,9 +16,10 @@ use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
 use crate::packet::{Port, Tx};
 use crate::packet_ring::PacketRing;
+use crate::slot::Rx;
 use crate::sys::{self, BATCH, HEADROOM, Slot};
 use crate::vnet;
-use crate::{Capabilities, Device, FrameSink, Instant, IoStats, RxCsum, RxMeta, RxToken, TxToken};
+use crate::{Capabilities, Device, FrameSink, Instant, IoStats, RxCsum, RxMeta, TxToken};
 
 /// How to open a [`RawSocket`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,20 +184,6 @@ impl RawSocket {
     /// device; full kernel queues are no errors.
     pub fn take_error(&mut self) -> Option<io::Error> {
         self.port.health.take_error()
-    }
-}
-
-struct Rx<'a> {
-    frame: &'a mut [u8],
-    meta: RxMeta,
-}
-
-impl RxToken for Rx<'_> {
-    fn frame(&mut self) -> &mut [u8] {
-        self.frame
-    }
-    fn meta(&self) -> RxMeta {
-        self.meta
     }
 }
 

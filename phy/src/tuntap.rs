@@ -20,13 +20,14 @@ use crate::health::Health;
 use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
 use crate::rhythm::Rhythm;
+use crate::slot::Rx;
 use crate::sys::{self, MAX_FRAME};
 use crate::tap::TapOptions;
 use crate::uso;
 use crate::vnet;
 use crate::{
-    Abort, Capabilities, Device, FrameSink, GsoLimits, Instant, IoStats, Medium, RxMeta, RxToken,
-    TxMeta, TxToken,
+    Abort, Capabilities, Device, FrameSink, GsoLimits, Instant, IoStats, Medium, RxMeta, TxMeta,
+    TxToken,
 };
 
 /// Room for the largest head of one `send_gather`, reserved at the start.
@@ -270,20 +271,6 @@ const fn max_frame(medium: Medium, mtu: usize) -> usize {
 impl AsFd for Queue {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.port.fd.as_fd()
-    }
-}
-
-struct Rx<'a> {
-    frame: &'a mut [u8],
-    meta: RxMeta,
-}
-
-impl RxToken for Rx<'_> {
-    fn frame(&mut self) -> &mut [u8] {
-        self.frame
-    }
-    fn meta(&self) -> RxMeta {
-        self.meta
     }
 }
 

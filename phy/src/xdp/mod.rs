@@ -25,9 +25,10 @@ use crate::health::Health;
 use crate::map::Chunks;
 use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
+use crate::slot::Rx;
 use crate::{
-    Abort, Capabilities, Device, FrameSink, Instant, IoStats, RxCsum, RxMeta, RxToken, TxMeta,
-    TxToken, assemble,
+    Abort, Capabilities, Device, FrameSink, Instant, IoStats, RxCsum, RxMeta, TxMeta, TxToken,
+    assemble,
 };
 
 /// Frames that one call has the kernel send at most.
@@ -321,20 +322,6 @@ impl Port {
             self.health.lose(1);
         }
         Ok(())
-    }
-}
-
-struct Rx<'a> {
-    frame: &'a mut [u8],
-    meta: RxMeta,
-}
-
-impl RxToken for Rx<'_> {
-    fn frame(&mut self) -> &mut [u8] {
-        self.frame
-    }
-    fn meta(&self) -> RxMeta {
-        self.meta
     }
 }
 

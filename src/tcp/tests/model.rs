@@ -2,24 +2,28 @@
 
 use core::time::Duration;
 
-use super::beginnings::accepted;
+use super::beginnings::{accepted, plain};
 use super::harness::Harness;
 extern crate std;
 
 use super::snapshot;
 use crate::tcp::{Config, MtuProbing};
 
+/// Without scaling, which makes windows what is said.
+fn unscaled() -> Harness {
+    let config = Config {
+        window_scaling: false,
+        ..plain()
+    };
+    Harness::accepted(config, 1000)
+}
+
 /// Text that fills a hole has a lower sequence number than what last told a window; where it
 /// acknowledges more than that did, its window counts (RFC 9293 §3.8.6: nothing is sent beyond
 /// the right edge that was offered).
 #[test]
 fn window_of_a_filled_hole() {
-    let config = Config {
-        timestamps: false,
-        window_scaling: false,
-        ..Config::default()
-    };
-    let mut h = Harness::accepted(config, 1000);
+    let mut h = unscaled();
     let text = h.play(
         "write 9000
         # out of order, with a window of 9000 from 1
@@ -101,12 +105,7 @@ fn window_closed_over_text_for_long() {
 /// number of its right edge: beyond it, the peer would not look at it (RFC 9293 §3.10.7.4).
 #[test]
 fn acknowledgments_before_the_edge() {
-    let config = Config {
-        timestamps: false,
-        window_scaling: false,
-        ..Config::default()
-    };
-    let mut h = Harness::accepted(config, 1000);
+    let mut h = unscaled();
     let text = h.play(
         "write 5000
         # it keeps 1000, and takes the window of the rest back

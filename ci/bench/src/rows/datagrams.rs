@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::gigabits;
 use crate::content::Text;
 use crate::datagram_tap::{self, How};
 use crate::row::{Bar, Contestant, Head, Row};
@@ -68,16 +69,6 @@ fn into() -> io::Result<Vec<Contestant>> {
         by("netstrata", How::Together),
         by("one by one", How::Single),
     ])
-}
-
-fn gigabits(id: &'static str, what: &'static str, bars: &'static [Bar]) -> Head {
-    Head {
-        id,
-        what,
-        unit: "Gbit/s",
-        more: true,
-        bars,
-    }
 }
 
 fn head(id: &'static str, what: &'static str) -> Head {

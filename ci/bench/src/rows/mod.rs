@@ -9,7 +9,7 @@ mod memory;
 mod tap;
 mod wires;
 
-use crate::row::Row;
+use crate::row::{Bar, Head, Row};
 
 /// Every row, in the order of the table.
 pub fn all() -> Vec<Row> {
@@ -22,4 +22,15 @@ pub fn all() -> Vec<Row> {
     all.extend(wires::rows());
     all.sort_by_key(|row| row.head.id.split(' ').next().unwrap_or_default());
     all
+}
+
+/// A row that tells how many bits of text a second.
+fn gigabits(id: &'static str, what: &'static str, bars: &'static [Bar]) -> Head {
+    Head {
+        id,
+        what,
+        unit: "Gbit/s",
+        more: true,
+        bars,
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::gigabits;
 use crate::content::Text;
 use crate::row::{Bar, Contestant, Head, Row};
 use crate::{fake, kernel, ours_tap, smol_tap, veth};
@@ -70,16 +71,6 @@ fn round_trips(share: f64) -> io::Result<Vec<Contestant>> {
         contestant("smoltcp", smol_tap::round_trips),
         contestant("kernel over veth", veth::round_trips),
     ])
-}
-
-fn gigabits(id: &'static str, what: &'static str, bars: &'static [Bar]) -> Head {
-    Head {
-        id,
-        what,
-        unit: "Gbit/s",
-        more: true,
-        bars,
-    }
 }
 
 fn microseconds(id: &'static str, what: &'static str) -> Head {
