@@ -19,6 +19,10 @@ for features in "" alloc std xdp; do
   echo "== clippy, features: ${features:-none}"
   cargo clippy --quiet --workspace --no-default-features --features "$features" -- -D warnings
 done
+for features in "" alloc; do
+  echo "== clippy, the library's own tests, features: ${features:-none}"
+  cargo clippy --quiet --profile test --lib --no-default-features --features "$features" -- -D warnings
+done
 echo "== clippy, tests and examples"
 cargo clippy --quiet --workspace --all-targets --features cli -- -D warnings
 echo "== clippy, what measures"

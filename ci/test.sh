@@ -23,8 +23,9 @@ fi
 export INSTA_UPDATE=no
 # Examples and the command are built with the tests, some of which run them.
 cargo test --quiet --workspace --features cli --no-fail-fast
-echo "== without std"
+echo "== AF_XDP"
 cargo test --quiet --package netstrata-phy --features xdp --lib
 cargo test --quiet --features xdp --test kernel_xdp
+echo "== without std"
 cargo test --quiet --no-default-features --features alloc --lib
 cargo test --quiet --no-default-features --lib

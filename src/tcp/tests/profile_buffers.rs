@@ -2,7 +2,9 @@
 
 extern crate std;
 
-use super::beginnings::{accepted, plain};
+#[cfg(feature = "alloc")]
+use super::beginnings::accepted;
+use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
 use crate::socket::RecvBuf;
