@@ -351,6 +351,11 @@ impl RecvBuf for Elastic {
             ring.reach = ring.reach.min(clamp(keep));
         }
     }
+    /// Nor do they count among those that came.
+    fn retract(&mut self, n: usize) {
+        self.came = self.came.saturating_sub(clamp(n));
+        self.forget_after(0);
+    }
     /// Also octets written out of order count as held.
     fn trim(&mut self) {
         self.give_back();
@@ -446,6 +451,21 @@ mod tests {
         buf.consume(1);
         RecvBuf::trim(&mut buf);
         assert_eq!(buf.allocated(), 0);
+    }
+
+    #[test]
+    fn what_was_spoiled_pays_for_nothing() {
+        let mut buf = Elastic::new(1 << 20);
+        assert_eq!(RecvBuf::write(&mut buf, 0, &[1; 1000]), 1000);
+        buf.commit(1000);
+        for _ in 0..100 {
+            assert_eq!(buf.write_summed(&[9; 1000]).0, 1000);
+            buf.retract(1000);
+        }
+        let most = PIECE + LEAP * 1000;
+        assert_eq!(RecvBuf::write(&mut buf, most - 1000, &[2; 1000]), 0);
+        assert_eq!(RecvBuf::write(&mut buf, most - 2000, &[2; 1000]), 1000);
+        assert_eq!(buf.readable(), 1000);
     }
 
     #[test]

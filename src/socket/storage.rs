@@ -33,6 +33,12 @@ pub trait RecvBuf {
     fn forget_after(&mut self, offset: usize) {
         let _ = offset;
     }
+    /// The last `n` octets that [`write_summed`](Self::write_summed) took were not what the peer
+    /// sent: as if they had not come. Nothing may be written out of order.
+    fn retract(&mut self, n: usize) {
+        let _ = n;
+        self.forget_after(0);
+    }
     /// Gives back memory that what it holds does not need.
     fn trim(&mut self) {}
 }

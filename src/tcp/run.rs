@@ -165,11 +165,11 @@ impl<C: Congestion> Tcp<C> {
             (stored, Some(sum))
         };
         if stored != text.len() {
-            rx.forget_after(0);
+            rx.retract(stored);
             return false;
         }
         if sum.is_some_and(|sum| !next.verify(sum)) {
-            rx.forget_after(0);
+            rx.retract(stored);
             cx.drop(Drop::BadChecksum);
             return true;
         }

@@ -103,6 +103,34 @@ fn a_batch_is_taken_as_its_segments_are() {
     );
 }
 
+/// What lies past a gap is bounded by what came: spoiled segments, which cost their sender
+/// nothing that he could not forge, do not count as that.
+#[test]
+fn spoiled_segments_pay_for_no_memory() {
+    let (mut script, h) = accepted();
+    let segment = |script: &mut Script<Host>, seq: u32| {
+        script.parse(&format!(
+            ". {seq}:{} ack 1 win 512 <TS 102 ecr last>",
+            seq + 1000
+        ))
+    };
+    let first = segment(&mut script, 1);
+    let mut spoiled = segment(&mut script, 1001);
+    spoiled[1000] ^= 1;
+    let mut packets = vec![spoiled; 40];
+    packets.insert(0, first);
+    script.inject_all(&packets);
+    let far = segment(&mut script, 40_001);
+    script.inject(&far);
+    let text: Vec<_> = (1..40)
+        .map(|n| segment(&mut script, n * 1000 + 1))
+        .collect();
+    script.inject_all(&text);
+    assert_eq!(script.host.stats().drops.get(Drop::BadChecksum), 40);
+    // What was too far ahead comes again.
+    assert_eq!(read(&mut script.host, h, 1), "40000 octets, right");
+}
+
 /// A spoiled segment within a run costs itself and nothing else: what came before it is there,
 /// and what comes after waits for it.
 #[test]
