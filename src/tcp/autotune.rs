@@ -28,6 +28,12 @@ use phy::Instant;
 const INITIAL: u32 = 10;
 /// Up to this, microseconds, a clock of milliseconds cannot tell round trips apart.
 const COARSE: u32 = 2_000;
+/// The most that `Config::low_rtt` may be: beyond, round trips are of no path within a room, and
+/// what was read in one would be taken for a turn of ours.
+const LOW_MOST: Duration = Duration::from_secs(1);
+/// The most that `Config::receive_rtt_window` may be: times are kept modulo 2^32 microseconds,
+/// which is 71 minutes.
+const WINDOW_MOST: Duration = Duration::from_secs(3600);
 
 /// What the growth of a receive buffer is judged by; absent until much was received, and again
 /// after a pause.
@@ -122,7 +128,7 @@ impl<C: Congestion> Tcb<C> {
 
     /// A segment came while round trips are measured.
     fn measure_receive(&mut self, cfg: &Config, now: Instant, full: bool, echo: Option<u32>) {
-        let window = u32::try_from(cfg.receive_rtt_window.as_micros()).unwrap_or(u32::MAX);
+        let window = cfg.receive_rtt_window.min(WINDOW_MOST).as_micros() as u32;
         let (wnd, least) = (self.rcv_wnd(), self.least_rtt());
         let (rcv_nxt, stamps) = (self.rcv_nxt, self.timestamps);
         let ours = super::timestamp(now, self.ts_offset);
@@ -273,7 +279,7 @@ impl<C: Congestion> Tcb<C> {
 /// round trips are shorter than `low`, a turn of ours, or what waits in queues, makes more of them.
 /// All of them where that is not so, or took longer, for then an application may read them so.
 fn in_one(octets: u32, rtt: u32, took: u32, low: Duration) -> u32 {
-    let low = u32::try_from(low.as_micros()).unwrap_or(u32::MAX);
+    let low = low.min(LOW_MOST).as_micros() as u32;
     if took <= rtt || took >= low {
         return octets;
     }
@@ -306,6 +312,15 @@ mod tests {
         assert_eq!(in_one(4_000_000, 50, 1_000, low), 4_000_000);
         assert_eq!(in_one(4_000_000, 50, 600, Duration::ZERO), 4_000_000);
         assert_eq!(in_one(u32::MAX, 999, 999, low), u32::MAX);
+        // No path of a second or more is short, whatever was configured.
+        for most in [
+            Duration::from_secs(1),
+            Duration::from_secs(60),
+            Duration::MAX,
+        ] {
+            assert_eq!(in_one(4_000_000, 50, 1_000_000, most), 4_000_000);
+            assert_eq!(in_one(4_000_000, 50, 500_000, most), 400);
+        }
     }
 
     #[test]

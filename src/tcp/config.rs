@@ -45,12 +45,13 @@ pub struct Config {
     pub receive_autotuning: bool,
     /// Full segments that a receive buffer grows by beyond twice that; 16.
     pub receive_slack: u8,
-    /// The receiver's round-trip time is the shortest one within this; at most an hour; 10 s.
+    /// The receiver's round-trip time is the shortest one within this; 10 s, and more than an
+    /// hour is an hour.
     pub receive_rtt_window: Duration,
     /// On a path with a shorter round-trip time than this, which is within one machine or room,
     /// buffers grow to what a round trip carries and not to what happens to be read or waits in
-    /// queues at once, so that they stay in the processor's cache; 1 ms, at most a second, and
-    /// zero for no such paths.
+    /// queues at once, so that they stay in the processor's cache; 1 ms, zero for no such paths,
+    /// and more than a second is a second.
     pub low_rtt: Duration,
     /// Congestion windows that a send buffer grows to; 2.
     pub send_windows: u8,
