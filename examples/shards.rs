@@ -94,9 +94,9 @@ fn echo<I: Interface>(
 ) -> Result<(u64, bool), Trouble> {
     match host.socket(h).with(|socket| pump::echo(socket, scratch))? {
         Ok(moved) => Ok((moved.received, moved.ended)),
-        Err(error) => {
-            println!("{error}");
-            Ok((0, true))
+        Err(broken) => {
+            println!("{broken}");
+            Ok((broken.moved.received, true))
         }
     }
 }

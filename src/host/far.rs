@@ -11,7 +11,7 @@ use phy::Instant;
 
 use crate::host::open::{AnyDevice, Opened, os_rng};
 use crate::host::pattern::Pattern;
-use crate::host::pump::{self, Moved};
+use crate::host::pump::{self, Broken, Moved};
 use crate::host::run::Poll;
 use crate::icmp::Icmp;
 use crate::iface::{Ethernet, Interface};
@@ -19,7 +19,7 @@ use crate::net::Ipv4;
 use crate::socket::{Handle, SlabSockets};
 use crate::stack::{Next, Stack};
 use crate::tcp::congestion::Any;
-use crate::tcp::{self, Ecn, Tcp, TcpError};
+use crate::tcp::{self, Ecn, Tcp};
 use crate::udp::{Udp, UdpSocket};
 use crate::wire::Mac;
 
@@ -218,7 +218,7 @@ impl<I: Interface> Far<I> {
 }
 
 impl Session {
-    fn serve(&mut self, socket: &mut Connection, scratch: &mut [u8]) -> Result<Moved, TcpError> {
+    fn serve(&mut self, socket: &mut Connection, scratch: &mut [u8]) -> Result<Moved, Broken> {
         match self.service {
             Service::Echo => pump::echo(socket, scratch),
             Service::Discard => pump::discard(socket, |_| ()),

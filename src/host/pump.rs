@@ -1,6 +1,8 @@
 //! What simple services do with a connection: echo, discard, generate. Each does what can be
 //! done now and returns; call it whenever there is news of the socket.
 
+use core::fmt;
+
 use crate::host::pattern::Pattern;
 use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
 use crate::tcp::{Congestion, RecvError, SendError, Shutdown, TcpError, TcpSocket};
@@ -16,11 +18,32 @@ pub struct Moved {
     pub ended: bool,
 }
 
+/// The connection failed in this turn, and what moved in it before. Prints as its error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken {
+    /// What moved before; never ended.
+    pub moved: Moved,
+    /// What ended the connection.
+    pub error: TcpError,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl core::error::Error for Broken {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
 /// Sends back what came (RFC 862); shuts down after the peer has and all went back.
 ///
 /// # Errors
 /// The connection failed.
-pub fn echo<R, T, C>(socket: &mut TcpSocket<R, T, C>, scratch: &mut [u8]) -> Result<Moved, TcpError>
+pub fn echo<R, T, C>(socket: &mut TcpSocket<R, T, C>, scratch: &mut [u8]) -> Result<Moved, Broken>
 where
     R: RecvBuf + ReadBuf,
     T: SendBuf + WriteBuf,
@@ -49,13 +72,13 @@ where
                 moved.received += n as u64;
                 match socket.send(into.get(..n).unwrap_or_default()) {
                     Ok(n) => moved.sent += n as u64,
-                    Err(SendError::Failed(error)) => return Err(error),
+                    Err(SendError::Failed(error)) => return Err(Broken { moved, error }),
                     // Reading goes on to the end of what came before.
                     Err(SendError::Full | SendError::Closed) => {}
                 }
             }
             Err(RecvError::Empty | RecvError::NotConnected) => return Ok(moved),
-            Err(RecvError::Failed(error)) => return Err(error),
+            Err(RecvError::Failed(error)) => return Err(Broken { moved, error }),
         }
     }
 }
@@ -67,7 +90,7 @@ where
 pub fn discard<R, T, C>(
     socket: &mut TcpSocket<R, T, C>,
     mut sink: impl FnMut(&[u8]),
-) -> Result<Moved, TcpError>
+) -> Result<Moved, Broken>
 where
     R: RecvBuf + ReadBuf,
     T: SendBuf + WriteBuf,
@@ -86,7 +109,7 @@ where
             }
             Ok(n) => moved.received += n as u64,
             Err(RecvError::Empty | RecvError::NotConnected) => return Ok(moved),
-            Err(RecvError::Failed(error)) => return Err(error),
+            Err(RecvError::Failed(error)) => return Err(Broken { moved, error }),
         }
     }
 }
@@ -123,9 +146,10 @@ mod tests {
     use crate::socket::SlabSockets;
     use crate::tcp::Tcp;
     use phy::{Cable, Instant};
+    use std::vec::Vec;
 
-    #[test]
-    fn a_reset_on_the_heels_of_text_is_no_end() {
+    /// Text and a reset behind it, before the application looked: it hears of both.
+    fn reset_on_the_heels<R>(look: impl FnOnce(&mut Connection) -> R) -> R {
         let (near, far) = Cable::new(1500);
         let host = |device, n| {
             let net = Ipv4::default().with(0, [10, 0, 0, n].into(), 24);
@@ -151,8 +175,22 @@ mod tests {
         a.socket(client).with(|s| s.abort()).unwrap();
         a.poll(Instant::from_millis(10));
         b.poll(Instant::from_millis(11));
+        b.socket(accepted).with(look).unwrap()
+    }
+
+    #[test]
+    fn a_reset_on_the_heels_of_text_is_no_end() {
+        let broken = Err(Broken {
+            moved: Moved {
+                received: 1,
+                ..Moved::default()
+            },
+            error: TcpError::Reset,
+        });
         let mut scratch = [0; 16];
-        let echoed = b.socket(accepted).with(|s| echo(s, &mut scratch)).unwrap();
-        assert_eq!(echoed, Err(TcpError::Reset));
+        assert_eq!(reset_on_the_heels(|s| echo(s, &mut scratch)), broken);
+        let mut came = Vec::new();
+        let discarded = reset_on_the_heels(|s| discard(s, |text| came.extend_from_slice(text)));
+        assert_eq!((discarded, came.as_slice()), (broken, &b"x"[..]));
     }
 }

@@ -338,13 +338,15 @@ impl Server<'_> {
         let (scratch, work) = (&mut self.scratch, &mut one.work);
         let turned = session.host.socket(h).with(|socket| {
             let done = match work {
-                Work::Echo => pump::echo(socket, scratch)
-                    .map(|moved| {
-                        one.received += moved.received;
-                        one.sent += moved.sent;
-                        moved.ended
-                    })
-                    .map_err(|error| (error.to_string(), Some(error))),
+                Work::Echo => {
+                    let turned = pump::echo(socket, scratch);
+                    let moved = turned.map_or_else(|broken| broken.moved, |moved| moved);
+                    one.received += moved.received;
+                    one.sent += moved.sent;
+                    turned
+                        .map(|moved| moved.ended)
+                        .map_err(|broken| (broken.to_string(), Some(broken.error)))
+                }
                 Work::Transfer(transfer) => {
                     let result = transfer.turn(socket);
                     (one.received, one.sent) = (transfer.received, transfer.sent);

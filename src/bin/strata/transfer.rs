@@ -307,7 +307,7 @@ impl Transfer {
                 *received += octets.len() as u64;
             });
             bad.map_err(Trouble::Output)?;
-            let moved = moved.map_err(Trouble::Connection)?;
+            let moved = moved.map_err(|broken| Trouble::Connection(broken.error))?;
             if moved.ended || self.received >= limit {
                 self.ended = true;
                 // Whoever only receives has nothing to say after that either.
