@@ -1,4 +1,4 @@
-//! Several stacks with one address on the queues of one tap or tun, and the Linux kernel as the
+//! Several stacks with one address on the queues of one interface, and the Linux kernel as the
 //! other host.
 #![cfg(all(feature = "std", target_os = "linux"))]
 
@@ -28,9 +28,17 @@ const KERNEL: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 2);
 const PORT: u16 = 7;
 
-/// A namespace with one interface to the stacks, and what they need.
+/// A namespace with one interface to the stacks, and what they need. Packet sockets sit at the other
+/// end of a veth pair.
 fn place(phy: Phy, count: usize) -> (Namespace, Vec<Shard>) {
     let kernel = Namespace::new();
+    if matches!(phy, Phy::Raw(_)) {
+        kernel.ip("link add port0 type veth peer name wire0");
+        kernel.up("wire0", "");
+        kernel.up("port0", "");
+        let up = |_| kernel.ip("-oneline link show port0").contains("state UP");
+        assert!((0..1000).any(up), "port0 does not come up");
+    }
     let settings = Settings {
         phy,
         addrs: vec![format!("{OURS}/24").parse().unwrap()],
@@ -129,7 +137,8 @@ fn visit(to: SocketAddr, octets: usize) {
 #[test]
 fn connections_are_served_by_the_stack_they_are_steered_to() {
     need!();
-    for phy in [Phy::Tap("port0".into()), Phy::Tun("port0".into())] {
+    for phy in ["tap:port0", "tun:port0", "raw:wire0"] {
+        let phy: Phy = phy.parse().unwrap();
         let (kernel, shards) = place(phy.clone(), 2);
         let end = End::of(&shards);
         let served = thread::scope(|scope| {
@@ -210,8 +219,14 @@ fn connect(shard: Shard, to: SocketAddr, count: usize, failed: &AtomicUsize) -> 
 #[test]
 fn connections_of_ours_come_back_to_the_stack_that_began_them() {
     need!();
+    for phy in ["tap:port0", "raw:wire0"] {
+        begin_and_come_back(phy.parse().unwrap());
+    }
+}
+
+fn begin_and_come_back(phy: Phy) {
     const EACH: usize = 12;
-    let (kernel, shards) = place(Phy::Tap("port0".into()), 3);
+    let (kernel, shards) = place(phy, 3);
     let to = SocketAddr::new(KERNEL.into(), 9000);
     let listener = kernel.run(|| TcpListener::bind(to)).unwrap();
     let failed = AtomicUsize::new(0);

@@ -58,7 +58,9 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    pub(crate) fn open(name: Name, options: RawOptions) -> Result<Self, Errno> {
+    /// A socket on the interface; one that is `deaf` receives nothing before
+    /// [`sys::set_deaf`] ends that.
+    pub(crate) fn open(name: Name, options: RawOptions, deaf: bool) -> Result<Self, Errno> {
         let fd = sys::packet_socket()?;
         let socket = fd.as_fd();
         let ifindex = nix::net::if_::if_nametoindex(name.as_str())?.cast_signed();
@@ -89,6 +91,9 @@ impl Port {
             sys::packet_promiscuous(socket, ifindex)?;
         }
         let up = sys::if_up(socket, &name)?;
+        if deaf {
+            sys::set_deaf(socket, true)?;
+        }
         // Last, so that no frame arrives before all is set.
         sys::packet_bind(socket, ifindex)?;
         let offload = options.offload && with_vnet;

@@ -12,6 +12,7 @@ use std::vec::Vec;
 
 use nix::errno::Errno;
 
+use crate::fanout;
 use crate::name::Name;
 use crate::open::{DeviceKind, OpenError, OpenFailure};
 use crate::packet::{Port, Tx};
@@ -131,19 +132,37 @@ impl RawSocket {
     /// # Errors
     /// [`OpenError`] says what failed and how to go on.
     pub fn with_options(name: &str, options: RawOptions) -> Result<Self, OpenError> {
-        let fail = |failure| OpenError::new(DeviceKind::Raw, name, failure);
-        let wanted = Name::new(name).ok_or_else(|| fail(OpenFailure::BadName))?;
-        let port = Port::open(wanted, options).map_err(|errno| {
-            fail(match errno {
-                Errno::EPERM | Errno::EACCES => OpenFailure::NoPermission,
-                Errno::ENODEV | Errno::ENXIO => OpenFailure::NoSuchDevice,
-                Errno::EPROTOTYPE => OpenFailure::WrongKind,
-                Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP => {
-                    OpenFailure::NotSupported
-                }
-                other => OpenFailure::Os(other as i32),
-            })
-        })?;
+        Self::one(name, options, false)
+    }
+
+    /// Opens `count` sockets on the interface `name` (1 to 256), one for each worker, among which
+    /// the kernel divides what arrives: all frames of a flow come to one of them, by a hash of
+    /// addresses and ports that is the same both ways. Datagrams that arrive in pieces come
+    /// whole, as frames that may be larger than the interface's. A full socket loses frames,
+    /// however empty the others are.
+    ///
+    /// The receive buffer and the ring of the options are each socket's.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what failed and how to go on. Kernels from before 6.13 divide only while
+    /// the interface is up.
+    pub fn queues(name: &str, options: RawOptions, count: usize) -> Result<Vec<Self>, OpenError> {
+        let several = count > 1;
+        let open = |_| Self::one(name, options, several);
+        let sockets = (0..count).map(open).collect::<Result<Vec<_>, _>>()?;
+        if several {
+            let fds = || sockets.iter().map(AsFd::as_fd);
+            let joined = fanout::join(fds(), options.outgoing);
+            let done = joined.and_then(|()| fds().try_for_each(|fd| sys::set_deaf(fd, false)));
+            done.map_err(|errno| failed(name, errno))?;
+        }
+        Ok(sockets)
+    }
+
+    fn one(name: &str, options: RawOptions, deaf: bool) -> Result<Self, OpenError> {
+        let bad = || OpenError::new(DeviceKind::Raw, name, OpenFailure::BadName);
+        let wanted = Name::new(name).ok_or_else(bad)?;
+        let port = Port::open(wanted, options, deaf).map_err(|errno| failed(name, errno))?;
         Ok(Self {
             port,
             slots: (0..BATCH).map(|_| Slot::new()).collect(),
@@ -185,6 +204,19 @@ impl RawSocket {
     pub fn take_error(&mut self) -> Option<io::Error> {
         self.port.health.take_error()
     }
+}
+
+fn failed(name: &str, errno: Errno) -> OpenError {
+    let failure = match errno {
+        Errno::EPERM | Errno::EACCES => OpenFailure::NoPermission,
+        Errno::ENODEV | Errno::ENXIO => OpenFailure::NoSuchDevice,
+        Errno::EPROTOTYPE => OpenFailure::WrongKind,
+        Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP => {
+            OpenFailure::NotSupported
+        }
+        other => OpenFailure::Os(other as i32),
+    };
+    OpenError::new(DeviceKind::Raw, name, failure)
 }
 
 /// The frame in a slot, its tag put back; `None` if it is ours or incomplete.

@@ -247,6 +247,43 @@ pub(crate) fn set_int(
     set(socket, level, option, &value)
 }
 
+/// A socket option that is an int.
+pub(crate) fn get_int(socket: BorrowedFd<'_>, level: c_int, option: c_int) -> Result<c_int, Errno> {
+    let (mut value, mut len) = (0, size_of::<c_int>() as socklen_t);
+    // SAFETY: the kernel writes at most `len` octets, the size of the value, and the length it
+    // wrote to `len`; both live until the call returns.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw mut value).cast::<c_void>(),
+            &raw mut len,
+        )
+    };
+    Errno::result(result).map(|_| value)
+}
+
+/// Has a socket receive nothing, until told otherwise.
+pub(crate) fn set_deaf(socket: BorrowedFd<'_>, deaf: bool) -> Result<(), Errno> {
+    if !deaf {
+        return set_int(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0);
+    }
+    // A filter that keeps no octet of any packet: `ret 0`.
+    let mut filter = libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    };
+    let program = libc::sock_fprog {
+        len: 1,
+        filter: &raw mut filter,
+    };
+    // The kernel copies the one instruction that the program points to.
+    set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
 fn set<T: Copy>(
     socket: BorrowedFd<'_>,
     level: c_int,

@@ -92,7 +92,7 @@ impl fmt::Display for SetupError {
             Self::NoQueues(phy) => write!(
                 f,
                 "{phy} cannot be shared by several stacks: leave the number of queues at one, or \
-                 use --phy tap:NAME"
+                 use --phy tap:NAME, tun:NAME or raw:IFACE"
             ),
             Self::Os(error) => write!(f, "cannot set up: {error}"),
         }

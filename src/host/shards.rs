@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::vec::Vec;
 
-use phy::{Bell, Device, Medium, Tap, TapOptions, Tun};
+use phy::{Bell, Device, Medium, RawOptions, RawSocket, Tap, TapOptions, Tun};
 
 use crate::host::meter::Activity;
 use crate::host::open::{Opened, SetupError, at_best, random_mac};
@@ -51,12 +51,14 @@ impl Settings {
     /// sockets, and the connections that the kernel steers to it are its own. Those that a stack
     /// begins come back to it. ARP is heard by all and answered by one.
     ///
+    /// Packet sockets of one interface divide what arrives as the queues of a tap do.
+    ///
     /// On a cable each stack has a cable of its own, with the same addresses, and a far end that
     /// its thread may run.
     ///
     /// # Errors
     /// [`SetupError`], to be shown to whoever chose the settings; `NoQueues` for more than one
-    /// stack on loopback or a packet socket.
+    /// stack on loopback or AF_XDP.
     pub fn open_shards(&self, count: usize) -> Result<Vec<Shard>, SetupError> {
         let offload = self.offload && self.fault.is_none();
         let options = |on| TapOptions::new().with_offload(on);
@@ -69,6 +71,11 @@ impl Settings {
             Phy::Tun(name) => {
                 let tuns = at_best(offload, |on| Tun::queues(name, options(on), count))?;
                 self.queues(tuns, Medium::Ip)
+            }
+            Phy::Raw(name) => {
+                let options = |on| RawOptions::new().with_offload(on);
+                let raws = at_best(offload, |on| RawSocket::queues(name, options(on), count))?;
+                self.queues(raws, Medium::Ethernet)
             }
             Phy::Cable => self.cables(count),
             _ => Err(SetupError::NoQueues(self.phy.clone())),

@@ -1,8 +1,8 @@
 //! Whose frame is it? One address, several stacks, and frames that reach them through whichever
 //! queue the kernel chose.
 //!
-//! The kernel keeps a TCP or UDP flow on the queue it was last sent from, and spreads unknown
-//! ones by a hash that is the same both ways: connections that peers begin need no more. Of those
+//! A tap's kernel keeps a TCP or UDP flow on the queue it was last sent from, and spreads unknown
+//! ones, as it does all flows over packet sockets, by a hash that is the same both ways: connections that peers begin need no more. Of those
 //! that we begin, the first answer is often there before the kernel has noted where we sent from,
 //! and it forgets that after seconds of silence, or when there are too many; but their port tells
 //! whose they are ([`Share`]). What has no ports (ARP, ICMP, pieces of datagrams) comes anywhere,
