@@ -51,7 +51,7 @@ const FIRST: [u64; 14] = [
 ];
 
 /// Seeds that once failed.
-const KEPT: [u64; 12] = [
+const KEPT: [u64; 16] = [
     // An end that took text from a SYN was aborted before its SYN-ACK arrived, with text of its own.
     0x99e5_9ca8_f011_6a17,
     // A SYN with accurate ECN was reset when it came twice, where only the classic kind is known.
@@ -76,6 +76,14 @@ const KEPT: [u64; 12] = [
     0xab88_1830_f414_3783,
     // A write took the rest of a train.
     0x1734_4249_f95c_1728,
+    // What was said to one that was aborted brought its cookie back.
+    0xaa04_7fd8_55bc_a8f2,
+    // The same of one that gave up while nothing of it was heard.
+    0xc442_e35f_a7ee_63fe,
+    // A SYN with text came again when what it had made was over.
+    0x2c27_4d08_66c2_1c6c,
+    // A cookie came back for one that is read from, and heard the answer to another.
+    0xc77f_ea4d_601d_ac3a,
 ];
 
 /// New seeds of an ordinary run of the tests.

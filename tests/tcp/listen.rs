@@ -61,6 +61,41 @@ fn a_cookie_does_not_keep() {
     snapshot!("tcp__cookie_stale", script.transcript());
 }
 
+/// Nothing is kept of a cookie that came back, so that it makes a second connection for a peer
+/// that never heard of the end of its first (RFC 4987 §3.6), but none beside a connection that
+/// is in TIME-WAIT (RFC 9293 §3.10.7.4).
+#[test]
+fn a_cookie_comes_back_twice() {
+    let limits = Limits {
+        cookies: Cookies::Always,
+        ..Limits::default()
+    };
+    let mut script = host_with(Tcp::new().with_limits(limits));
+    let listener = TcpSocket::listener((EAST, PORT).into(), 2);
+    let listener = script.host.open(listener).unwrap();
+    let made = |script: &Script<Host>| script.host.stats().tcp_cookies_accepted;
+    script.play("< S 0:0 win 65535 <mss 1460>");
+    script.play("< P. 1:11 ack 1 win 65535");
+    let first = script.host.socket(listener).accept().unwrap();
+    script.play("< P. 1:11 ack 1 win 65535");
+    assert_eq!(made(&script), 1);
+    script.told("read", |host| read(host, first, 1));
+    script.app("abort", |host| {
+        host.socket(first).with(|s| s.abort()).unwrap();
+    });
+    script.play("< P. 1:11 ack 1 win 65535");
+    assert_eq!(made(&script), 2);
+    let second = script.host.socket(listener).accept().unwrap();
+    script.told("read", |host| read(host, second, 1));
+    script.app("close", |host| host.close(second).unwrap());
+    script.play("< F. 11:11 ack 2 win 65535");
+    assert_eq!(script.host.transports().0.waiting(), 1);
+    script.play("< P. 1:11 ack 1 win 65535");
+    assert_eq!(made(&script), 2);
+    assert!(script.host.socket(listener).accept().is_none());
+    snapshot!("tcp__cookie_twice", script.transcript());
+}
+
 /// A cookie has no room for options; without a timestamp that carries them they are not agreed
 /// on (RFC 4987 §3.6), or the two sides would count windows in different units.
 #[test]

@@ -30,6 +30,11 @@ where
     pub ports: (u16, u16),
     /// Index of the other end, once known.
     pub peer: Option<usize>,
+    /// Those it had before, made by the same SYN.
+    pub formers: Vec<usize>,
+    /// Something of another connection with the same sequence numbers may have come between the
+    /// two: they may not agree, and then give up.
+    pub mixed: bool,
     /// It was made by a listener.
     pub accepted: bool,
     pub written: u64,
@@ -83,6 +88,8 @@ where
             side,
             ports,
             peer: None,
+            formers: Vec::new(),
+            mixed: false,
             accepted: false,
             written: 0,
             budget,

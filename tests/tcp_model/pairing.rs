@@ -53,18 +53,29 @@ where
         // One that stood and has not heard of its end yet is none beside one that connects since.
         let client = client.max(self.ends.iter().position(kept));
         let client = client.or_else(|| self.ends.iter().position(waits));
-        // Its first end was aborted and the reset was lost; what it sends first carries the cookie
-        // still, and makes another end for it.
-        let forsaken = |other: &End<K>| {
-            let first = other.peer.and_then(|n| self.ends.get(n));
-            let given_up = |first: &End<K>| first.aborted || first.fragile;
-            let silent = |first: &End<K>| first.written == 0 || first.unheard == Some(true);
-            let gone =
-                first.is_some_and(|first| given_up(first) && first.got == 0 && silent(first));
-            gone && other.got == 0 && other.side != side && other.ports == (from, port)
+        // Its first end is gone and nobody told it, or what it sent came late: what it sends first
+        // carries the cookie still, or the text of its SYN, and makes another end for it. A cookie
+        // that came back is remembered nowhere (RFC 4987 §3.6), nor is a SYN (RFC 7413 §6.1).
+        let first_of = |other: &End<K>| other.peer.and_then(|n| self.ends.get(n));
+        let again = |other: &End<K>| {
+            let made_twice = first_of(other).is_some_and(|first| first.accepted);
+            made_twice && other.side != side && other.ports == (from, port)
         };
-        let client = client.or_else(|| self.ends.iter().rposition(forsaken));
+        let client = client.or_else(|| {
+            let replayed = self.baked(&end) || self.case.fast_open;
+            self.ends.iter().rposition(|other| replayed && again(other))
+        });
+        // Unless nothing at all came of the first, what it sent may be on its way, in the sequence
+        // numbers of the second.
+        end.mixed = client.and_then(|n| self.ends.get(n)).is_some_and(|client| {
+            first_of(client).is_some_and(|first| {
+                let given_up = first.aborted || first.fragile;
+                let silent = first.written == 0 || first.unheard == Some(true);
+                !(given_up && silent && first.got == 0 && client.got == 0)
+            })
+        });
         end.peer = client;
+        self.alone(&end);
         let before =
             |other: &&End<K>| other.accepted && other.side == side && other.ports == (port, from);
         if self.baked(&end) && self.ends.iter().any(|other| before(&other)) {
@@ -73,8 +84,9 @@ where
         }
         self.tell(|| format!("host {side} accepts from {from} on {port}"));
         let index = self.ends.len();
-        if let Some(client) = client {
-            self.ends[client].peer = Some(index);
+        if let Some(client) = client.and_then(|n| self.ends.get_mut(n)) {
+            client.mixed |= end.mixed;
+            client.formers.extend(client.peer.replace(index));
         }
         self.ends.push(end);
         let door = self
@@ -85,5 +97,26 @@ where
         if let Some(door) = door {
             self.offer(side, door);
         }
+    }
+
+    /// No other connection of the host has the addresses and ports of `end`, which is new.
+    fn alone(&mut self, end: &End<K>) {
+        for n in 0..self.ends.len() {
+            let other = &self.ends[n];
+            if other.released || (other.side, other.ports) != (end.side, end.ports) {
+                continue;
+            }
+            let h = other.h;
+            let state = self.host(end.side).socket(h).look(|s| s.state());
+            let state = state.expect("an open socket");
+            let gone = [State::Closed, State::TimeWait].contains(&state);
+            assert!(gone, "two connections of {:?}: {state}", end.ports);
+        }
+    }
+
+    /// Whoever may have sent what came to `end`.
+    pub fn senders<'a>(&'a self, end: &'a End<K>) -> impl Iterator<Item = &'a End<K>> + Clone {
+        let all = end.peer.iter().chain(&end.formers);
+        all.filter_map(|n| self.ends.get(*n))
     }
 }
