@@ -19,9 +19,6 @@ pub(crate) struct Lane {
     pub(crate) queue: VecDeque<Frame>,
     pub(crate) free: Vec<Vec<u8>>,
     pub(crate) limit: usize,
-    /// Rung when a frame comes into the empty queue.
-    #[cfg(all(feature = "std", target_os = "linux"))]
-    pub(crate) bell: Option<crate::Bell>,
 }
 
 impl Lane {
@@ -30,48 +27,18 @@ impl Lane {
             queue: VecDeque::new(),
             free: Vec::new(),
             limit,
-            #[cfg(all(feature = "std", target_os = "linux"))]
-            bell: None,
         }
     }
 
-    /// Adds a frame and rings if the receiver may be asleep.
+    /// Adds a frame.
     #[inline]
     pub(crate) fn push(&mut self, frame: Frame) {
-        #[cfg(all(feature = "std", target_os = "linux"))]
-        if let Some(bell) = self.bell.as_ref().filter(|_| self.queue.is_empty()) {
-            bell.ring();
-        }
         self.queue.push_back(frame);
-    }
-
-    /// Adds frames, and rings as [`push`](Self::push) does; there is room for them. The queues are
-    /// swapped where that is all.
-    pub(crate) fn append(&mut self, frames: &mut VecDeque<Frame>) {
-        if frames.is_empty() {
-            return;
-        }
-        if !self.queue.is_empty() {
-            self.queue.append(frames);
-            return;
-        }
-        core::mem::swap(&mut self.queue, frames);
-        #[cfg(all(feature = "std", target_os = "linux"))]
-        if let Some(bell) = &self.bell {
-            bell.ring();
-        }
     }
 
     /// How many more frames fit.
     pub(crate) fn room(&self) -> usize {
         self.limit.saturating_sub(self.queue.len())
-    }
-
-    /// Takes spent buffers back, as many as it keeps.
-    pub(crate) fn take_back(&mut self, spent: &mut Vec<Vec<u8>>) {
-        let room = self.limit.saturating_sub(self.free.len());
-        spent.truncate(room);
-        self.free.append(spent);
     }
 
     /// Takes a spent buffer back.

@@ -1,6 +1,9 @@
 //! A value two ends of a cable own together: `Arc<Mutex>` under `std`, so that the ends may
 //! live on two threads, else `Rc<RefCell>`. Invariant: no caller's code runs while the
-//! value is borrowed, so the borrow cannot fail and the lock cannot deadlock.
+//! value is borrowed, so the borrow cannot fail and the lock cannot deadlock. Beside it is a flag
+//! that either may read without the lock.
+
+use core::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(feature = "std")]
 mod inner {
@@ -26,16 +29,37 @@ mod inner {
 }
 
 #[derive(Debug)]
-pub(crate) struct Shared<T>(inner::Counted<inner::Cell<T>>);
+struct Both<T> {
+    flag: AtomicBool,
+    cell: inner::Cell<T>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared<T>(inner::Counted<Both<T>>);
 
 impl<T> Shared<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self(inner::Counted::new(inner::Cell::new(value)))
+        Self(inner::Counted::new(Both {
+            flag: AtomicBool::new(false),
+            cell: inner::Cell::new(value),
+        }))
     }
 
     /// Runs `f` on the value; `f` must not call code of the crate's user.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        inner::borrow(&self.0, f)
+        inner::borrow(&self.0.cell, f)
+    }
+
+    /// Sets the flag; what was done to the value before is seen by whoever sees the flag and
+    /// borrows the value then.
+    pub(crate) fn flag(&self, on: bool) {
+        self.0.flag.store(on, Ordering::Release);
+    }
+
+    /// The flag as it was set last.
+    #[inline]
+    pub(crate) fn is_flagged(&self) -> bool {
+        self.0.flag.load(Ordering::Acquire)
     }
 
     /// Whether every other owner is gone.

@@ -3,6 +3,7 @@
 //! Invariant: what the device calls a frame is an IP packet, both ways, untouched. Every
 //! packet counts as addressed to us alone, and no neighbour is ever looked up.
 
+use core::borrow::Borrow;
 use phy::{Abort, Capabilities, Device, FrameSink, Instant, RxToken, TxMeta, TxToken};
 
 use super::{Cast, Hop, Interface, Link, Offload, Packet, PacketSink, PacketTx, Wait};
@@ -55,7 +56,7 @@ impl<D: Device> Interface for Ip<D> {
     }
 
     fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl PacketSink) -> usize {
-        let caps = self.device.capabilities();
+        let caps = &self.device.capabilities();
         self.device.receive(now, budget, &mut Up { caps, sink })
     }
 
@@ -78,7 +79,7 @@ impl<D: Device> Interface for Ip<D> {
 }
 
 struct Up<'a, K> {
-    caps: Capabilities,
+    caps: &'a Capabilities,
     sink: &'a mut K,
 }
 
@@ -103,18 +104,19 @@ impl<K: PacketSink> FrameSink for Up<'_, K> {
     }
 }
 
-struct IpTx<T> {
+/// A token, and what its device can do: owned, or of whoever looked at it for a whole batch.
+struct IpTx<T, C> {
     token: Result<T, TxError>,
-    caps: Capabilities,
+    caps: C,
 }
 
-impl<T: TxToken> PacketTx for IpTx<T> {
+impl<T: TxToken, C: Borrow<Capabilities>> PacketTx for IpTx<T, C> {
     fn mtu(&self) -> usize {
-        super::mtu(&self.caps, 0)
+        super::mtu(self.caps.borrow(), 0)
     }
 
     fn offload(&self) -> Offload {
-        Offload::of(&self.caps, 0)
+        Offload::of(self.caps.borrow(), 0)
     }
 
     fn send_gather<F>(
@@ -127,7 +129,7 @@ impl<T: TxToken> PacketTx for IpTx<T> {
     where
         F: FnOnce(&mut [u8]) -> Result<(), Abort>,
     {
-        super::fits(&self.caps, 0, head, payload, meta)?;
+        super::fits(self.caps.borrow(), 0, head, payload, meta)?;
         let token = self.token?;
         token.send_gather(head, payload, meta, fill)?;
         Ok(())
