@@ -86,6 +86,11 @@ impl<D> Fault<D> {
         self.egress.held() + self.ingress.held()
     }
 
+    /// Frames held at present on their way out.
+    pub fn leaving(&self) -> usize {
+        self.egress.held()
+    }
+
     /// The device.
     pub const fn get_ref(&self) -> &D {
         &self.device

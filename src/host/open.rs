@@ -15,7 +15,7 @@ use phy::{
 use rand_core::{CryptoRng, Rng};
 
 use crate::addr::Cidr;
-use crate::host::meter::{Activity, Meter};
+use crate::host::meter::{Activity, Delayed, Meter};
 use crate::host::phy_name::Phy;
 use crate::host::run::Runner;
 use crate::host::settings::{CABLE_FAR, Settings};
@@ -238,7 +238,7 @@ impl Settings {
         let device = Meter::new(device, activity, max_frame);
         match self.fault {
             None => Box::new(device),
-            Some(config) => Box::new(Fault::new(device, config)),
+            Some(config) => Box::new(Delayed::new(Fault::new(device, config), activity)),
         }
     }
 

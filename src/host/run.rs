@@ -89,6 +89,20 @@ impl Runner {
         self.turn_watching(hosts, until, &[])
     }
 
+    /// Polls every host until all that was sent has left a bad link between them and the device
+    /// ([`Settings::fault`](crate::host::Settings::fault)), for `most` at most: what it delays is
+    /// lost when the process ends. Returns at once where nothing is.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn).
+    pub fn see_off(&mut self, hosts: &mut [&mut dyn Poll], most: Duration) -> io::Result<()> {
+        let until = self.now() + most;
+        while self.activity.leaving() > 0 && self.now() < until {
+            self.turn(hosts, Some(until))?;
+        }
+        Ok(())
+    }
+
     /// As [`turn`](Self::turn), and ends a sleep too when one of `watches` is ready.
     ///
     /// # Errors
@@ -149,5 +163,50 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{CABLE_FAR, Opened, Settings, os_rng};
+    use crate::icmp::{Icmp, PingSocket};
+    use crate::socket::SlabSockets;
+    use phy::{Device, FaultConfig, RxMeta};
+    use std::boxed::Box;
+
+    /// What is delayed when the last turn ends leaves before the process may, and nobody waits
+    /// for longer than was asked for.
+    #[test]
+    fn delayed_frames_are_seen_off() {
+        let sent = |delay, most| {
+            let settings = Settings {
+                fault: Some(FaultConfig::new().with_delay(delay)),
+                ..Settings::default()
+            };
+            let opened = settings.open().unwrap();
+            let (mut runner, mut far) = (opened.runner, opened.far.unwrap());
+            let link = Opened::link(opened.device, opened.medium, opened.mac);
+            let icmp = (Icmp::default(),);
+            let mut host = Stack::new(link, opened.net, icmp, SlabSockets, &mut os_rng());
+            let buffer = || std::vec![0; 256].into_boxed_slice();
+            let ping: PingSocket<Box<[u8]>> = PingSocket::new(0, buffer(), buffer());
+            let ping = host.open(ping).unwrap();
+            let to = CABLE_FAR.ip();
+            let _ = host
+                .socket(ping)
+                .with(|ping| ping.send_to(to, 1, b"x", None));
+            let now = runner.now();
+            host.poll(now);
+            let mut frames = 0;
+            let mut came = |now| far.receive(now, 8, &mut |_: &mut [u8], _: RxMeta| frames += 1);
+            came(now);
+            runner.see_off(&mut [&mut host], most).unwrap();
+            came(runner.now());
+            frames > 0
+        };
+        let (soon, late) = (Duration::from_millis(5), Duration::from_secs(3600));
+        assert!(sent(soon, late));
+        assert!(!sent(late, soon) && !sent(late, Duration::ZERO));
     }
 }

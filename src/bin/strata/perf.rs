@@ -88,7 +88,8 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
             Box::new(Client::new(&mut session.host, now, wish, report)?)
         });
     }
-    end::run(&mut session, far, &mut near_ends, &mut far_ends)
+    let code = end::run(&mut session, far, &mut near_ends, &mut far_ends)?;
+    session.see_off().map(|()| code)
 }
 
 /// Both ends, the one that is shown first: where nobody else is, the other one is there too.

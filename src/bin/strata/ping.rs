@@ -111,7 +111,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     ping.banner()?;
     let ended = ping.run(&mut session);
     ping.summary(&session)?;
-    ended?;
+    ended.and_then(|()| session.see_off())?;
     // As iputils: with both, all that were to be sent must be answered in time.
     let wanted = args.count.filter(|_| args.deadline.is_some()).unwrap_or(1);
     Ok(if ping.stats.received >= wanted {

@@ -2,7 +2,7 @@
 //! speak. Invariant: a turn ends by itself, and soon after a signal.
 
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ use crate::errors::{CliError, note};
 use crate::global::Global;
 use crate::stop;
 use crate::trace::Control;
+
+/// How long the last frames may take to leave a bad link.
+const LAST: Duration = Duration::from_secs(10);
 
 /// A host, and the second one if it sits on a cable.
 pub struct Session {
@@ -122,10 +125,27 @@ impl Session {
     ) -> Result<(), CliError> {
         let hosts: &mut [&mut dyn Poll] = &mut [&mut self.host, &mut self.far, more];
         let done = self.runner.turn_watching(hosts, until, watches);
-        done.map_err(|e| match e.kind() {
+        done.map_err(|e| self.explain(e))
+    }
+
+    /// Lets what a bad link still delays leave, as the last segments of a connection; nothing
+    /// may be sent by us after that. Whoever lives at the other end of a cable ends with us.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn).
+    pub fn see_off(&mut self) -> Result<(), CliError> {
+        if matches!(self.phy, Phy::Cable | Phy::Loopback) {
+            return Ok(());
+        }
+        let done = self.runner.see_off(&mut [&mut self.host], LAST);
+        done.map_err(|e| self.explain(e))
+    }
+
+    fn explain(&self, e: io::Error) -> CliError {
+        match e.kind() {
             ErrorKind::NotConnected => gone(&self.phy),
             _ => CliError::failed("waiting for frames", e),
-        })
+        }
     }
 
     /// Our first address.

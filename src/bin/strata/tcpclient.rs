@@ -160,6 +160,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
     client.end = session.now();
     let ended = ended.and_then(|()| client.linger(&mut session));
     let code = client.summary(&session)?;
+    let ended = ended.and_then(|()| session.see_off());
     let traced = trace::finish();
     ended.and(traced).map(|()| code)
 }

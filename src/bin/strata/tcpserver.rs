@@ -164,6 +164,7 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
     server.banner(&session)?;
     let ended = server.run(&mut session);
     let code = server.summary(&session)?;
+    let ended = ended.and_then(|()| session.see_off());
     let traced = trace::finish();
     ended.and(traced).map(|()| code)
 }
