@@ -170,6 +170,32 @@ fn unicast_in_a_link_broadcast_is_dropped() {
     assert_eq!(host.stats().drops.get(Drop::LinkBroadcast), 2);
 }
 
+/// Two links on one network hear its broadcasts both, and no route of the user's hides them.
+#[test]
+fn broadcasts_are_heard_on_every_link_of_their_network() {
+    use netstrata::iface::Ip;
+    let (ends, wires): (Vec<_>, Vec<_>) = (0..2).map(|_| Cable::new(1500)).unzip();
+    let [first, second] = <[_; 2]>::try_from(ends).unwrap().map(Ip::new);
+    let second_at = Ipv4Addr::new(10, 0, 0, 9);
+    let net = Ipv4::default()
+        .with_route(
+            "10.0.0.0/24".parse().unwrap(),
+            Ipv4Addr::new(10, 0, 0, 77),
+            0,
+        )
+        .with(0, A, 24)
+        .with(1, second_at, 24);
+    let rng = &mut hosts::Seed(1);
+    let mut host = Stack::new((first, second), net, (Udp::default(),), SlabSockets, rng);
+    let socket = UdpSocket::new(7, vec![0; 4096].into(), vec![0; 64].into());
+    let h = host.open::<UdpSocket<Box<[u8]>>, _>(socket).unwrap();
+    let now = Instant::from_secs(1);
+    for end in wires {
+        Wire { end, now }.ask(&mut host, &udp((B, 5000), (hosts::ALL, 7), b"x"));
+    }
+    assert_eq!(host.socket(h).look(|s| s.readable()).unwrap(), 2);
+}
+
 #[test]
 fn groups_are_heard_where_they_were_joined() {
     let (mut host, mut wire) = hosted();

@@ -79,7 +79,10 @@ impl PacketRing {
         )?;
         packet(libc::PACKET_COPY_THRESH, 1)?;
         sys::packet_ring(socket, count, size, BLOCK)?;
-        let map = Map::ring(socket, MEMORY, 0)?;
+        // A ring that nobody can read would swallow what arrives.
+        let map = Map::ring(socket, MEMORY, 0).inspect_err(|_| {
+            let _ = sys::packet_ring(socket, 0, 0, BLOCK);
+        })?;
         let slots = Chunks::slots(map, count, size)?;
         Ok(Self {
             slots,

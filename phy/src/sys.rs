@@ -1,5 +1,6 @@
 //! Calls into the operating system that neither `std` nor `nix` offers as safe functions:
-//! device requests, packet-socket addresses and batches. The only unsafe code of the crate.
+//! device requests, packet-socket addresses and batches. Unsafe code, as in `map` (memory shared
+//! with the kernel) and `xdp/sys`, and nowhere else in the crate.
 //!
 //! Invariant: every function here is safe to call with any arguments. No pointer outlives
 //! the call it is made for, and the kernel is never given a length beyond the memory behind

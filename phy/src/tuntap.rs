@@ -233,9 +233,9 @@ fn attach(
     })
 }
 
-/// Waits, a quarter of a second at most, until the kernel has started the queue of an interface that is up. It
-/// does so a moment after we attached, which is when the carrier comes, and whatever it would
-/// send us before is lost. The calls that follow take the lock under which it does so.
+/// Waits, a quarter of a second at most, until the kernel has started the queue of an interface
+/// that is up. It does so a moment after we attached, which is when the carrier comes, and whatever
+/// it would send us before is lost. The calls that follow take the lock under which it does so.
 fn await_queue(control: &OwnedFd, name: &Name) {
     for _ in 0..500 {
         match sys::if_flags(control.as_fd(), name) {

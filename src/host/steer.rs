@@ -2,11 +2,11 @@
 //! queue the kernel chose.
 //!
 //! A tap's kernel keeps a TCP or UDP flow on the queue it was last sent from, and spreads unknown
-//! ones, as it does all flows over packet sockets, by a hash that is the same both ways: connections that peers begin need no more. Of those
-//! that we begin, the first answer is often there before the kernel has noted where we sent from,
-//! and it forgets that after seconds of silence, or when there are too many; but their port tells
-//! whose they are ([`Share`]). What has no ports (ARP, ICMP, pieces of datagrams) comes anywhere,
-//! and is told by what is inside or given to all.
+//! ones, as it does all flows over packet sockets, by a hash that is the same both ways: connections
+//! that peers begin need no more. Of those that we begin, the first answer is often there before the
+//! kernel has noted where we sent from, and it forgets that after seconds of silence, or when there
+//! are too many; but their port tells whose they are ([`Share`]). What has no ports (ARP, ICMP,
+//! pieces of datagrams) comes anywhere, and is told by what is inside or given to all.
 //!
 //! Invariant: pure judgement but for a small table of datagrams that come in pieces; any octets
 //! are accepted, and what is not understood stays where it came.

@@ -133,8 +133,9 @@ pub enum Wait {
     /// packets all go one way.
     #[default]
     Park,
-    /// The unfinished neighbour entry keeps the packet, at most a few and the oldest dropped
-    /// first: for datagrams, so that one silent neighbour holds up no other.
+    /// The unfinished neighbour entry keeps the packet, with others up to the pieces of the longest
+    /// datagram (without an allocator one) and the oldest dropped first: for datagrams, so that
+    /// one silent neighbour holds up no other.
     Queue,
 }
 

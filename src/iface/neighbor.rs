@@ -29,6 +29,7 @@ pub const HOLD_DOWN: Duration = Duration::from_secs(1);
 pub const MAX_UNFINISHED: usize = if cfg!(feature = "alloc") { 64 } else { 8 };
 /// An unfinished entry keeps its place this long; then it may have to make room for a newer one.
 pub const UNFINISHED_TIME: Duration = Duration::from_millis(100);
+
 /// State of a neighbour entry (RFC 4861 §7.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

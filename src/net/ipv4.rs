@@ -48,7 +48,8 @@ pub struct Ipv4<const A: usize = 8, const R: usize = 24> {
     groups: Groups,
     paths: PathMtus,
     loopback: Option<Link>,
-    /// The last packet judged good that was for us alone, from somebody we have a route to: most are like the one before.
+    /// The last packet judged good that was for us alone, from somebody we have a route to: most
+    /// are like the one before.
     judged: Option<Judged>,
     /// The way found last: most packets go where the one before went.
     last: Last,
@@ -278,7 +279,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
             // Our own address comes back only on our loopback link ("land").
             Class::Host => {
                 (looped || self.table.link_of(src).is_none())
-                    && self.routes.broadcast(src).is_none()
+                    && !self.routes.broadcast(src, |_| true)
             }
             _ => false,
         }
@@ -299,10 +300,8 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
             Class::Multicast if self.groups.joined(link, dst) => Ok(false),
             Class::Multicast => Err(Drop::NotOurs),
             Class::Loopback if looped || self.table.loops(link) => Ok(true),
-            Class::Host => match self.routes.broadcast(dst) {
-                Some(network) if network.link == link => Ok(false),
-                _ => Err(Drop::NotOurs),
-            },
+            Class::Host if self.routes.broadcast(dst, |network| network.link == link) => Ok(false),
+            Class::Host => Err(Drop::NotOurs),
             Class::Zero | Class::Loopback | Class::Reserved => Err(Drop::Martian),
         }
     }

@@ -178,7 +178,7 @@ impl Partial {
             }
         }
         *header = core::mem::take(&mut self.header);
-        let total = (header.len() + payload.len()) as u16; // `Place` saw to it
+        let total = (header.len() + payload.len()) as u16; // `is_too_long` was asked
         let ce = self.ecn & 0b1000 != 0;
         if let Some(h) = header.first_chunk_mut::<20>() {
             if ce {
@@ -192,6 +192,12 @@ impl Partial {
         if let Some(field) = header.get_mut(10..12) {
             field.copy_from_slice(&sum.to_be_bytes());
         }
+    }
+
+    /// With the header of the first fragment, which may have been longer than those of the others,
+    /// the whole is longer than an IP packet can be.
+    pub fn is_too_long(&self) -> bool {
+        self.header.len() + self.have > MAX_PACKET
     }
 
     /// Capability was denied by some and claimed by other fragments, or congestion seen by

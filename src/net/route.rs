@@ -245,14 +245,19 @@ impl<const N: usize> Routes<N> {
         None
     }
 
-    /// The network of ours whose broadcast address `ip` is, if it is one. A longer prefix makes
-    /// it a host again.
-    pub fn broadcast(&self, ip: u32) -> Option<&Entry> {
+    /// Is `ip` the broadcast address of a network of ours that `on` admits? A longer prefix makes it
+    /// a host again.
+    pub fn broadcast(&self, ip: u32, mut on: impl FnMut(&Entry) -> bool) -> bool {
         // Spares nearly every address the lookup.
         if ip.trailing_ones() < self.host_bits {
-            return None;
+            return false;
         }
-        self.lookup(ip, |_| true).filter(|e| e.is_broadcast(ip))
+        let Some(best) = self.lookup(ip, |_| true) else {
+            return false;
+        };
+        // Several links, and routes that were added, may be of one network.
+        let (_, mut same) = self.same(best.rank());
+        same.any(|e| e.is_broadcast(ip) && on(e))
     }
 }
 

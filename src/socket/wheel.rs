@@ -152,9 +152,9 @@ impl Wheel {
         }
     }
 
-    /// Takes a slot whose deadline is not after `now` (nor after any `now` told before). `None` if there is none, or if looking
-    /// for one takes longer than one call should: then [`Wheel::next_deadline`] is not after
-    /// `now`.
+    /// Takes a slot whose deadline is not after `now` (nor after any `now` told before). `None` if
+    /// there is none, or if looking for one takes longer than one call should: then
+    /// [`Wheel::next_deadline`] is not after `now`.
     pub fn next_expired(&mut self, timers: &mut impl Timers, now: u64) -> Option<u32> {
         if now < self.next && now.saturating_sub(self.present) < LAG {
             return None;

@@ -45,6 +45,38 @@ fn the_sender_learns_of_a_datagram_given_up() {
     assert_eq!(host.stats().drops.get(Drop::ReassemblyTimeout), 3);
 }
 
+/// A first piece with options makes the whole longer than the others could tell.
+#[test]
+fn a_datagram_longer_than_ip_can_say_is_refused() {
+    let (mut host, mut wire) = hosted();
+    let socket = UdpSocket::new(7, vec![0; 70_000].into(), vec![0; 64].into());
+    let h = host.open::<UdpSocket<Box<[u8]>>, _>(socket).unwrap();
+    for (ident, len) in [(1, 65_475), (2, 65_476), (3, 65_515)] {
+        let mut datagram = vec![0; len];
+        let [l0, l1] = (len as u16).to_be_bytes();
+        datagram[..8].copy_from_slice(&[0, 5, 0, 7, l0, l1, 0, 0]);
+        for (n, piece) in datagram.chunks(1440).enumerate() {
+            let ip = netstrata::wire::Ipv4 {
+                ident,
+                dont_fragment: false,
+                more_fragments: (n + 1) * 1440 < len,
+                fragment_offset: (n * 1440) as u16,
+                ..netstrata::wire::Ipv4::new(B, A, 17)
+            };
+            let options: &[u8] = if n == 0 { &[1; 40] } else { &[] };
+            let mut packet = vec![0; 20 + options.len() + piece.len()];
+            let front = ip
+                .emit_with_options(options, piece.len(), &mut packet)
+                .unwrap();
+            packet[front..].copy_from_slice(piece);
+            wire.ask(&mut host, &packet);
+        }
+        let readable = host.socket(h).look(|s| s.readable()).unwrap();
+        assert_eq!(readable, 1, "{len}: only the first fits");
+    }
+    assert_eq!(host.stats().drops.get(Drop::BadFragment), 2);
+}
+
 #[test]
 fn overlaps_and_absurd_fragments_are_counted() {
     let (mut host, mut wire) = hosted();
