@@ -21,19 +21,22 @@ use netstrata::host::{
     AnyLink, Connection, Datagrams, Host, Opened, Pattern, Phy, Runner, Settings, Shard,
     on_threads, os_rng, pump,
 };
-use netstrata::phy::Bell;
+use netstrata::phy::{self, Bell};
 use netstrata::socket::{Handle, SlabSockets, SocketSet};
 
 const KERNEL: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 2);
 const PORT: u16 = 7;
 
-/// A namespace with one interface to the stacks, and what they need. Packet sockets sit at the other
-/// end of a veth pair.
+/// A namespace with one interface to the stacks, and what they need. Packet sockets and AF_XDP sit
+/// at the other end of a veth pair.
 fn place(phy: Phy, count: usize) -> (Namespace, Vec<Shard>) {
     let kernel = Namespace::new();
-    if matches!(phy, Phy::Raw(_)) {
-        kernel.ip("link add port0 type veth peer name wire0");
+    if !matches!(phy, Phy::Tap(_) | Phy::Tun(_)) {
+        let queues = format!("numrxqueues {count} numtxqueues {count}");
+        kernel.ip(&format!(
+            "link add port0 {queues} type veth peer name wire0 {queues}"
+        ));
         kernel.up("wire0", "");
         kernel.up("port0", "");
         let up = |_| kernel.ip("-oneline link show port0").contains("state UP");
@@ -134,10 +137,25 @@ fn visit(to: SocketAddr, octets: usize) {
     });
 }
 
+/// `wired`, and AF_XDP if this build and this kernel have it.
+fn all(wired: &[&'static str]) -> Vec<&'static str> {
+    #[cfg(feature = "xdp")]
+    {
+        let there = Namespace::new();
+        there.ip("link add port0 type veth peer name wire0");
+        let opened = there.run(|| phy::XdpSocket::open("wire0"));
+        let refused = opened.err().map(|error| error.failure());
+        if refused != Some(phy::OpenFailure::NotSupported) {
+            return [wired, &["xdp:wire0"]].concat();
+        }
+    }
+    wired.to_vec()
+}
+
 #[test]
 fn connections_are_served_by_the_stack_they_are_steered_to() {
     need!();
-    for phy in ["tap:port0", "tun:port0", "raw:wire0"] {
+    for phy in all(&["tap:port0", "tun:port0", "raw:wire0"]) {
         let phy: Phy = phy.parse().unwrap();
         let (kernel, shards) = place(phy.clone(), 2);
         let end = End::of(&shards);
@@ -180,8 +198,15 @@ fn connections_are_served_by_the_stack_they_are_steered_to() {
     }
 }
 
-/// Opens `count` connections to the kernel and echoes what it sends, until it ends them.
-fn connect(shard: Shard, to: SocketAddr, count: usize, failed: &AtomicUsize) -> u64 {
+/// Opens `count` connections to the kernel and echoes what it sends, until it ends them and all
+/// stacks are `done`: what comes to the queue of one may be for another.
+fn connect(
+    shard: Shard,
+    to: SocketAddr,
+    count: usize,
+    failed: &AtomicUsize,
+    (done, end): (&AtomicUsize, &End),
+) -> u64 {
     let share = shard.share;
     let (mut host, mut runner) = host(shard);
     let mut open: Vec<Handle<Connection>> = (0..count)
@@ -213,13 +238,19 @@ fn connect(shard: Shard, to: SocketAddr, count: usize, failed: &AtomicUsize) -> 
     while !host.sockets::<Connection, _>().is_empty() {
         runner.turn(&mut [&mut host], None).unwrap();
     }
+    if done.fetch_add(1, Relaxed) + 1 == end.bells.len() {
+        drop(Ender(end));
+    }
+    while !end.now.load(Relaxed) {
+        runner.turn(&mut [&mut host], None).unwrap();
+    }
     echoed
 }
 
 #[test]
 fn connections_of_ours_come_back_to_the_stack_that_began_them() {
     need!();
-    for phy in ["tap:port0", "raw:wire0"] {
+    for phy in all(&["tap:port0", "raw:wire0"]) {
         begin_and_come_back(phy.parse().unwrap());
     }
 }
@@ -229,10 +260,11 @@ fn begin_and_come_back(phy: Phy) {
     let (kernel, shards) = place(phy, 3);
     let to = SocketAddr::new(KERNEL.into(), 9000);
     let listener = kernel.run(|| TcpListener::bind(to)).unwrap();
-    let failed = AtomicUsize::new(0);
+    let (failed, done, end) = (AtomicUsize::new(0), AtomicUsize::new(0), End::of(&shards));
     let posts: Vec<_> = shards.iter().map(|shard| shard.post.clone()).collect();
     let echoed = thread::scope(|scope| {
-        let stacks = scope.spawn(|| on_threads(shards, |s| connect(s, to, EACH, &failed)));
+        let stacks =
+            scope.spawn(|| on_threads(shards, |s| connect(s, to, EACH, &failed, (&done, &end))));
         for n in 0..3 * EACH {
             let (mut stream, from) = listener.accept().unwrap();
             assert_eq!(from.ip(), OURS);

@@ -167,6 +167,8 @@ fn what_cannot_be_taken_over_says_why() {
         let plain = XdpOptions::new();
         assert_eq!(why("port1", plain), OpenFailure::Busy);
         drop(first);
+        let several = XdpSocket::queues("port1", plain, 2).unwrap_err();
+        assert_eq!(several.failure(), OpenFailure::OneQueue);
         assert_eq!(why("port9", plain), OpenFailure::NoSuchDevice);
         assert_eq!(why("a/b", plain), OpenFailure::BadName);
         assert_eq!(why("lo", plain), OpenFailure::WrongKind);

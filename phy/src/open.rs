@@ -93,7 +93,8 @@ impl OpenError {
             (F::NoSuchDevice, Raw | Xdp) => "no such interface",
             (F::NoSuchDevice, Tap | Tun) => "/dev/net/tun is missing",
             (F::Busy, _) => "in use by another program",
-            (F::OneQueue, _) => "it was made with one queue",
+            (F::OneQueue, Raw | Xdp) => "it has fewer queues",
+            (F::OneQueue, Tap | Tun) => "it was made with one queue",
             (F::WrongKind, Raw | Xdp) => "not an Ethernet interface",
             (F::WrongKind, Tap | Tun) => "an interface of this name exists and is of another kind",
             (F::BadName, _) => {
@@ -141,7 +142,12 @@ impl OpenError {
                 "end the program that holds it (`ip -details link show {name}`), or pick \
                  another name"
             ),
-            (F::OneQueue, _) => write!(
+            (F::OneQueue, Raw | Xdp) => write!(
+                f,
+                "give it more (`sudo ethtool -L {name} combined N`; a veth pair is made with \
+                 `numrxqueues N numtxqueues N` at both ends), or ask for fewer"
+            ),
+            (F::OneQueue, Tap | Tun) => write!(
                 f,
                 "make it with several: `sudo ip link del {name} && sudo ip tuntap add dev \
                  {name} mode {} multi_queue user $USER`, or ask for one",
@@ -231,7 +237,7 @@ mod tests {
                 F::NotSupported,
                 F::Os(libc::ENOMEM),
             ] {
-                if matches!((kind, failure), (Raw | Xdp, F::OneQueue)) {
+                if matches!((kind, failure), (Raw, F::OneQueue)) {
                     continue; // packet sockets do not fail so
                 }
                 let error = OpenError::new(kind, "lab0", failure);

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows a protocol's rules; it is what `strata` and the examples share.
 
+mod claims;
 mod far;
 mod meter;
 mod open;

@@ -216,9 +216,7 @@ impl Settings {
             }
             #[cfg(feature = "xdp")]
             Phy::Xdp(name) => {
-                let interface = Path::new("/sys/class/net").join(name);
-                let options = phy::XdpOptions::new().with_trusting(!carries_wire(&interface));
-                let xdp = phy::XdpSocket::with_options(name, options)?;
+                let xdp = phy::XdpSocket::with_options(name, xdp_options(name))?;
                 let fd = Some(xdp.as_fd().try_clone_to_owned()?);
                 let device = self.wrap(xdp, activity, frame(eth));
                 (Medium::Ethernet, device, fd, None)
@@ -313,6 +311,13 @@ impl fmt::Debug for Opened {
             .field("mac", &self.mac)
             .finish()
     }
+}
+
+/// How to take over the interface `name`.
+#[cfg(feature = "xdp")]
+pub(super) fn xdp_options(name: &str) -> phy::XdpOptions {
+    let interface = Path::new("/sys/class/net").join(name);
+    phy::XdpOptions::new().with_trusting(!carries_wire(&interface))
 }
 
 /// May frames that the interface described in this directory receives have crossed a wire? It has

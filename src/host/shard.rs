@@ -1,7 +1,7 @@
 //! A device of one of several stacks with one address: it hands frames that came to the wrong
 //! queue to the stack they belong to, and hands up what others bring.
 //!
-//! Invariant: nothing is shared but the letter boxes. Each has one reader and room for
+//! Invariant: nothing is shared but the letter boxes (and, over AF_XDP, a table of words). Each has one reader and room for
 //! [`ROOM`] frames; a frame that finds none is lost, as on a wire, and counted. Nobody waits.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use phy::{
     Abort, Bell, Capabilities, Device, FrameSink, Instant, Medium, RxMeta, RxToken, TxMeta, TxToken,
 };
 
+use crate::host::claims::Claims;
 use crate::host::steer::{Place, Steer};
 use crate::transport::Share;
 
@@ -78,7 +79,12 @@ struct Outbox {
 
 /// Devices of one interface become devices of stacks that share an address. Each comes with the
 /// bell that ends the sleep of whoever polls it.
-pub(super) fn join<D>(devices: Vec<(D, Bell)>, medium: Medium) -> Vec<(Sharded<D>, Share, Post)> {
+/// `claims` is for interfaces that may move a connection from one queue to another.
+pub(super) fn join<D>(
+    devices: Vec<(D, Bell)>,
+    medium: Medium,
+    claims: Option<&Claims>,
+) -> Vec<(Sharded<D>, Share, Post)> {
     let of = u16::try_from(devices.len()).unwrap_or(u16::MAX);
     let (mut all, mut boxes) = (Vec::new(), Vec::new());
     for (device, bell) in devices {
@@ -97,7 +103,7 @@ pub(super) fn join<D>(devices: Vec<(D, Bell)>, medium: Medium) -> Vec<(Sharded<D
             let post = Post::default();
             let device = Sharded {
                 inner,
-                steer: Steer::new(share, medium),
+                steer: Steer::new(share, medium, claims.cloned()),
                 mail,
                 out: Outbox {
                     share,
@@ -269,7 +275,7 @@ mod tests {
         let (b, _) = Cable::new(1500);
         let waiters = [Waiter::new().unwrap(), Waiter::new().unwrap()];
         let [a_bell, b_bell] = [waiters[0].bell(), waiters[1].bell()];
-        let mut joined = join(std::vec![(a, a_bell), (b, b_bell)], Medium::Ip);
+        let mut joined = join(std::vec![(a, a_bell), (b, b_bell)], Medium::Ip, None);
         let (mut b, share, _) = joined.pop().unwrap();
         let (mut a, _, post) = joined.pop().unwrap();
         assert_eq!((share.index(), share.of()), (1, 2));
@@ -308,7 +314,7 @@ mod tests {
         let (b, mut to_b) = Cable::new(1500);
         let waiters = [Waiter::new().unwrap(), Waiter::new().unwrap()];
         let bells = waiters.iter().map(Waiter::bell);
-        let joined = join([a, b].into_iter().zip(bells).collect(), Medium::Ip);
+        let joined = join([a, b].into_iter().zip(bells).collect(), Medium::Ip, None);
         let [(mut a, ..), (mut b, ..)] = <[_; 2]>::try_from(joined).ok().unwrap();
         let send = |far: &mut phy::cable::End, port: u16| {
             let frame = to(port);

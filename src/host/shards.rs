@@ -8,7 +8,10 @@ use std::vec::Vec;
 
 use phy::{Bell, Device, Medium, RawOptions, RawSocket, Tap, TapOptions, Tun};
 
+use crate::host::claims::Claims;
 use crate::host::meter::Activity;
+#[cfg(feature = "xdp")]
+use crate::host::open::xdp_options;
 use crate::host::open::{Opened, SetupError, at_best, random_mac};
 use crate::host::phy_name::Phy;
 use crate::host::run::Runner;
@@ -51,14 +54,18 @@ impl Settings {
     /// sockets, and the connections that the kernel steers to it are its own. Those that a stack
     /// begins come back to it. ARP is heard by all and answered by one.
     ///
-    /// Packet sockets of one interface divide what arrives as the queues of a tap do.
+    /// Packet sockets of one interface divide what arrives as the queues of a tap do. AF_XDP takes
+    /// the interface's first `count` queues; there a connection stays with the stack that got its
+    /// first segment even if the interface has the next come to another queue. Stacks on either
+    /// are to end together: when one closes its device, the kernel divides what arrives anew, or,
+    /// of AF_XDP, takes what comes to that queue for its own.
     ///
     /// On a cable each stack has a cable of its own, with the same addresses, and a far end that
     /// its thread may run.
     ///
     /// # Errors
     /// [`SetupError`], to be shown to whoever chose the settings; `NoQueues` for more than one
-    /// stack on loopback or AF_XDP.
+    /// stack on loopback.
     pub fn open_shards(&self, count: usize) -> Result<Vec<Shard>, SetupError> {
         let offload = self.offload && self.fault.is_none();
         let options = |on| TapOptions::new().with_offload(on);
@@ -66,19 +73,24 @@ impl Settings {
             _ if count < 2 => self.alone(),
             Phy::Tap(name) => {
                 let taps = at_best(offload, |on| Tap::queues(name, options(on), count))?;
-                self.queues(taps, Medium::Ethernet)
+                self.queues(taps, Medium::Ethernet, None)
             }
             Phy::Tun(name) => {
                 let tuns = at_best(offload, |on| Tun::queues(name, options(on), count))?;
-                self.queues(tuns, Medium::Ip)
+                self.queues(tuns, Medium::Ip, None)
             }
             Phy::Raw(name) => {
                 let options = |on| RawOptions::new().with_offload(on);
                 let raws = at_best(offload, |on| RawSocket::queues(name, options(on), count))?;
-                self.queues(raws, Medium::Ethernet)
+                self.queues(raws, Medium::Ethernet, None)
+            }
+            #[cfg(feature = "xdp")]
+            Phy::Xdp(name) => {
+                let xdps = phy::XdpSocket::queues(name, xdp_options(name), count)?;
+                self.queues(xdps, Medium::Ethernet, Some(&Claims::new()))
             }
             Phy::Cable => self.cables(count),
-            _ => Err(SetupError::NoQueues(self.phy.clone())),
+            Phy::Loopback => Err(SetupError::NoQueues(self.phy.clone())),
         }
     }
 
@@ -91,7 +103,12 @@ impl Settings {
     }
 
     /// Stacks on the queues of one interface.
-    fn queues<D>(&self, devices: Vec<D>, medium: Medium) -> Result<Vec<Shard>, SetupError>
+    fn queues<D>(
+        &self,
+        devices: Vec<D>,
+        medium: Medium,
+        claims: Option<&Claims>,
+    ) -> Result<Vec<Shard>, SetupError>
     where
         D: Device + AsFd + Send + 'static,
     {
@@ -110,7 +127,7 @@ impl Settings {
             Medium::Ip => 0,
         };
         let max_frame = self.mtu.map(|mtu| mtu + front);
-        let joined = join(ringed, medium).into_iter().zip(runners);
+        let joined = join(ringed, medium, claims).into_iter().zip(runners);
         joined
             .map(|((device, share, post), (runner, activity))| {
                 let at = Opened {
@@ -239,7 +256,11 @@ mod tests {
         let ((a0, b0), (a1, b1)) = (Cable::new(1514), Cable::new(1514));
         let waiters = [Waiter::new().unwrap(), Waiter::new().unwrap()];
         let bells = waiters.iter().map(Waiter::bell);
-        let joined = join([a0, a1].into_iter().zip(bells).collect(), Medium::Ethernet);
+        let joined = join(
+            [a0, a1].into_iter().zip(bells).collect(),
+            Medium::Ethernet,
+            None,
+        );
         let net = |last| Ipv4::default().with(0, [10, 0, 0, last].into(), 24);
         let rng = &mut os_rng();
         let protocols = || (Icmp::default(), Udp::default(), Tcp::default());

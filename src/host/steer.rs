@@ -13,6 +13,7 @@
 
 use phy::Medium;
 
+use crate::host::claims::{Claims, Flow};
 use crate::transport::{Ports, Share};
 use crate::wire::{ethertype, protocol};
 
@@ -39,6 +40,8 @@ pub(super) enum Place {
 pub(super) struct Steer {
     share: Share,
     medium: Medium,
+    /// Who has which connection of peers, where the interface may change its mind.
+    claims: Option<Claims>,
     /// Where the first pieces of datagrams went, by addresses and identification.
     pieces: [Option<(Datagram, Place)>; PIECES],
 }
@@ -47,10 +50,11 @@ pub(super) struct Steer {
 type Datagram = ([u8; 8], [u8; 2], u8);
 
 impl Steer {
-    pub(super) const fn new(share: Share, medium: Medium) -> Self {
+    pub(super) const fn new(share: Share, medium: Medium, claims: Option<Claims>) -> Self {
         Self {
             share,
             medium,
+            claims,
             pieces: [None; PIECES],
         }
     }
@@ -99,7 +103,11 @@ impl Steer {
     /// Where a packet goes whose first octets are there.
     fn whole(&self, header: &Header<'_>) -> Option<Place> {
         match header.protocol {
-            protocol::TCP | protocol::UDP => self.port(u16_at(header.payload, 2)?),
+            protocol::TCP => {
+                let place = self.port(u16_at(header.payload, 2)?);
+                place.or_else(|| self.claimed(header))
+            }
+            protocol::UDP => self.port(u16_at(header.payload, 2)?),
             protocol::ICMP => match header.payload.first()? {
                 // Echo reply: the identifier is the asker's.
                 0 => Some(Place::There(self.share.holder(u16_at(header.payload, 4)?))),
@@ -112,6 +120,21 @@ impl Steer {
             },
             _ => None,
         }
+    }
+
+    /// Who got the SYN of this connection of a peer's?
+    fn claimed(&self, header: &Header<'_>) -> Option<Place> {
+        const SYN: u8 = 2;
+        const ACK: u8 = 16;
+        let claims = self.claims.as_ref()?;
+        let (addresses, ports) = (header.addresses, header.payload.first_chunk::<4>()?);
+        let mut flow: Flow = [0; 12];
+        let (front, back) = flow.split_at_mut(addresses.len());
+        front.copy_from_slice(&addresses);
+        back.copy_from_slice(ports);
+        let begins = header.payload.get(13)? & (SYN | ACK) == SYN;
+        let holder = claims.holder(&flow, begins, self.share.index());
+        holder.map(Place::There)
     }
 
     /// Whose is a flow to our port `port`?
@@ -132,6 +155,8 @@ impl Steer {
 /// What matters of an IPv4 header, and what follows it.
 struct Header<'a> {
     protocol: u8,
+    /// Source and destination.
+    addresses: [u8; 8],
     payload: &'a [u8],
 }
 
@@ -142,6 +167,7 @@ impl<'a> Header<'a> {
         (first >> 4 == 4 && len >= IP).then_some(())?;
         Some(Self {
             protocol: *packet.get(9)?,
+            addresses: *packet.get(12..)?.first_chunk()?,
             payload: packet.get(len..)?,
         })
     }
@@ -160,7 +186,7 @@ mod tests {
     use std::vec::Vec;
 
     fn steer(medium: Medium) -> Steer {
-        Steer::new(Share::new(1, 3).unwrap(), medium)
+        Steer::new(Share::new(1, 3).unwrap(), medium, None)
     }
 
     fn packet(protocol: u8, piece: u16, payload: &[u8]) -> Vec<u8> {
@@ -198,6 +224,29 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_connection_of_a_peer_goes_where_its_syn_went() {
+        let claims = Claims::new();
+        let [mut first, mut second] = [1, 2].map(|index| {
+            let share = Share::new(index, 3).unwrap();
+            Steer::new(share, Medium::Ip, Some(claims.clone()))
+        });
+        let segment = |flags| {
+            let header = [&ports(5000, 80)[..4], &[0; 9], &[flags], &[0; 6]].concat();
+            packet(protocol::TCP, 0, &header)
+        };
+        let (syn, ack) = (segment(2), segment(16));
+        assert_eq!(second.place(&ack), Place::Here, "of before our time");
+        assert_eq!(first.place(&syn), Place::Here);
+        assert_eq!(first.place(&ack), Place::Here);
+        assert_eq!(second.place(&ack), Place::There(1));
+        assert_eq!(second.place(&syn), Place::There(1));
+        // A connection of ours is whose port it has, whatever a peer pretends.
+        let mut ours = syn;
+        ours[22..24].copy_from_slice(&32_769_u16.to_be_bytes());
+        assert_eq!(first.place(&ours), Place::There(0));
     }
 
     #[test]

@@ -15,11 +15,13 @@ mod sys;
 use core::time::Duration;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::vec::Vec;
 
 use nix::errno::Errno;
 
 use self::ring::{Descriptor, Ring};
+use self::setup::Trouble;
 use crate::frame::gathered_len;
 use crate::health::Health;
 use crate::map::Chunks;
@@ -111,8 +113,14 @@ pub struct XdpSocket {
     receiver: Receiver,
     port: Port,
     mode: XdpMode,
-    /// Closed, and the program with it, when the socket is.
-    _program: OwnedFd,
+    /// Goes with the last socket that it feeds.
+    _feeder: Arc<Feeder>,
+}
+
+/// The program that hands frames to the sockets of their queues, and the table it finds them in.
+/// Closing them gives the interface back.
+struct Feeder {
+    _link: OwnedFd,
     _sockets: sys::SocketMap,
 }
 
@@ -164,18 +172,35 @@ impl XdpSocket {
     /// # Errors
     /// [`OpenError`] says what failed and how to go on.
     pub fn with_options(name: &str, options: XdpOptions) -> Result<Self, OpenError> {
+        let mut sockets = Self::queues(name, options, 1)?;
+        let none = OpenError::new(DeviceKind::Xdp, name, OpenFailure::Os(libc::EINVAL));
+        sockets.pop().ok_or(none)
+    }
+
+    /// Takes over `count` queues of the interface `name`, from that of the options, one for each
+    /// worker. Which queue a frame comes to is up to the interface: hardware goes by a hash of
+    /// addresses and ports, a veth pair by the queue that the other end's kernel sent from, which
+    /// may change while a connection lasts. What comes to other queues is the host's.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what failed and how to go on: [`OpenFailure::OneQueue`] for an
+    /// interface that has fewer.
+    pub fn queues(name: &str, options: XdpOptions, count: usize) -> Result<Vec<Self>, OpenError> {
         let fail = |failure| OpenError::new(DeviceKind::Xdp, name, failure);
         let wanted = Name::new(name).ok_or_else(|| fail(OpenFailure::BadName))?;
-        setup::open(wanted, options).map_err(|errno| {
-            fail(match errno {
-                Errno::EPERM | Errno::EACCES => OpenFailure::NoPermission,
-                Errno::ENODEV | Errno::ENXIO => OpenFailure::NoSuchDevice,
-                Errno::EBUSY | Errno::EEXIST => OpenFailure::Busy,
-                Errno::EPROTOTYPE => OpenFailure::WrongKind,
-                Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP | Errno::ENOSYS => {
-                    OpenFailure::NotSupported
-                }
-                other => OpenFailure::Os(other as i32),
+        setup::open(wanted, options, count).map_err(|trouble| {
+            fail(match trouble {
+                Trouble::TooFew => OpenFailure::OneQueue,
+                Trouble::Os(errno) => match errno {
+                    Errno::EPERM | Errno::EACCES => OpenFailure::NoPermission,
+                    Errno::ENODEV | Errno::ENXIO => OpenFailure::NoSuchDevice,
+                    Errno::EBUSY | Errno::EEXIST => OpenFailure::Busy,
+                    Errno::EPROTOTYPE => OpenFailure::WrongKind,
+                    Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP | Errno::ENOSYS => {
+                        OpenFailure::NotSupported
+                    }
+                    other => OpenFailure::Os(other as i32),
+                },
             })
         })
     }

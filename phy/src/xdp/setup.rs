@@ -1,13 +1,15 @@
-//! Setting an AF_XDP socket up: memory, four rings, the queue, and the program that feeds it. In
-//! the order in which nothing arrives before there is room for it.
+//! Setting AF_XDP sockets up: memory, four rings, the queue of each, and the program that feeds
+//! them. In the order in which nothing arrives before there is room for it.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::vec::Vec;
 
 use nix::errno::Errno;
 
 use super::ring::{Layout, Ring};
 use super::sys;
-use super::{KICK, Port, Receiver, XdpMode, XdpOptions, XdpSocket, program};
+use super::{Feeder, KICK, Port, Receiver, XdpMode, XdpOptions, XdpSocket, program};
 use crate::Capabilities;
 use crate::health::Health;
 use crate::map::{Chunks, Map};
@@ -34,12 +36,70 @@ pub(super) fn max_frame(mtu: usize) -> usize {
     mtu.saturating_add(LINK_HEADER).min(CHUNK - HEADROOM)
 }
 
-pub(super) fn open(name: Name, options: XdpOptions) -> Result<XdpSocket, Errno> {
+/// Why sockets could not be set up.
+pub(super) enum Trouble {
+    /// A call failed.
+    Os(Errno),
+    /// The interface has fewer queues.
+    TooFew,
+}
+
+impl From<Errno> for Trouble {
+    fn from(errno: Errno) -> Self {
+        Self::Os(errno)
+    }
+}
+
+/// Sockets on `count` queues from the first of the options, and one program that feeds them.
+pub(super) fn open(
+    name: Name,
+    options: XdpOptions,
+    count: usize,
+) -> Result<Vec<XdpSocket>, Trouble> {
+    let ifindex = nix::net::if_::if_nametoindex(name.as_str())?;
+    let sockets = sys::socket_map(QUEUES)?;
+    let mut halves = Vec::new();
+    for queue in (options.queue..QUEUES).take(count) {
+        let (receiver, port) =
+            half(name, ifindex, options.with_queue(queue)).map_err(|errno| match errno {
+                // The first was fine.
+                Errno::EINVAL if queue > options.queue => Trouble::TooFew,
+                other => Trouble::Os(other),
+            })?;
+        sys::put(&sockets, queue, port.fd.as_fd())?;
+        halves.push((receiver, port));
+    }
+    if halves.len() < count {
+        return Err(Trouble::TooFew);
+    }
+    // Last, so that no frame is taken before there is room for it.
+    let program = sys::load(&program::redirect(sockets.number()))?;
+    let attach = |flag| sys::attach(program.as_fd(), ifindex, flag);
+    let (link, mode) = match attach(DRIVER) {
+        Ok(link) => (link, XdpMode::Driver),
+        // It is held, or forbidden, either way.
+        Err(errno @ (Errno::EPERM | Errno::EBUSY | Errno::EEXIST)) => return Err(errno.into()),
+        Err(_) => (attach(GENERIC)?, XdpMode::Generic),
+    };
+    let feeder = Arc::new(Feeder {
+        _link: link,
+        _sockets: sockets,
+    });
+    let socket = |(receiver, port)| XdpSocket {
+        receiver,
+        port,
+        mode,
+        _feeder: Arc::clone(&feeder),
+    };
+    Ok(halves.into_iter().map(socket).collect())
+}
+
+/// Memory, rings and the socket of one queue.
+fn half(name: Name, ifindex: u32, options: XdpOptions) -> Result<(Receiver, Port), Errno> {
     let frames = options.frames;
     if !frames.is_power_of_two() || !(64..=65_536).contains(&frames) {
         return Err(Errno::EINVAL);
     }
-    let ifindex = nix::net::if_::if_nametoindex(name.as_str())?;
     let control = crate::sys::packet_socket()?;
     let (hardware, address) = crate::sys::if_address(control.as_fd(), &name)?;
     if hardware != libc::ARPHRD_ETHER {
@@ -82,16 +142,6 @@ pub(super) fn open(name: Name, options: XdpOptions) -> Result<XdpSocket, Errno> 
     receiver.fill.publish();
 
     sys::bind(socket, ifindex, options.queue, libc::XDP_USE_NEED_WAKEUP)?;
-    let sockets = sys::socket_map(QUEUES)?;
-    sys::put(&sockets, options.queue, socket)?;
-    let program = sys::load(&program::redirect(sockets.number()))?;
-    let attach = |flag| sys::attach(program.as_fd(), ifindex, flag);
-    let (program, mode) = match attach(DRIVER) {
-        Ok(link) => (link, XdpMode::Driver),
-        // It is held, or forbidden, either way.
-        Err(errno @ (Errno::EPERM | Errno::EBUSY | Errno::EEXIST)) => return Err(errno),
-        Err(_) => (attach(GENERIC)?, XdpMode::Generic),
-    };
     let port = Port {
         fd,
         control,
@@ -111,13 +161,7 @@ pub(super) fn open(name: Name, options: XdpOptions) -> Result<XdpSocket, Errno> 
         overruns: 0,
         health: Health::new(up),
     };
-    Ok(XdpSocket {
-        receiver,
-        port,
-        mode,
-        _program: program,
-        _sockets: sockets,
-    })
+    Ok((receiver, port))
 }
 
 fn ring(
