@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use netstrata::wire::protocol;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::rules::Rule;
 use crate::clock::iso;
@@ -142,25 +142,18 @@ impl Report {
 
     fn json_alert(&mut self, rule: Rule, who: &Who, detail: fmt::Arguments<'_>, suppressed: u64) {
         let signature = rule.signature();
-        let mut event = json!({
-            "timestamp": iso(who.time),
-            "event_type": "alert",
-            "src_ip": who.src.0,
-            "dest_ip": who.dst.0,
-            "proto": name(who.proto).to_string(),
-            "alert": {
-                "action": "allowed",
-                "gid": 1,
-                "signature_id": rule.id(),
-                "rev": 1,
-                "signature": signature.name,
-                "category": signature.category,
-                "severity": signature.severity,
-                "detail": detail.to_string(),
-                "suppressed": suppressed,
-            },
+        let alert = json!({
+            "action": "allowed",
+            "gid": 1,
+            "signature_id": rule.id(),
+            "rev": 1,
+            "signature": signature.name,
+            "category": signature.category,
+            "severity": signature.severity,
+            "detail": detail.to_string(),
+            "suppressed": suppressed,
         });
-        put_ports(&mut event, who.src.1, who.dst.1);
+        let event = event((iso(who.time), "alert", alert), who.src, who.dst, who.proto);
         self.line(format_args!("{event}"));
     }
 
@@ -177,25 +170,24 @@ impl Report {
         }
         let has_ports = matches!(flow.proto, protocol::TCP | protocol::UDP);
         let port = |port| has_ports.then_some(port);
-        let mut event = json!({
-            "timestamp": iso(flow.last),
-            "event_type": "flow",
-            "src_ip": flow.client.0,
-            "dest_ip": flow.server.0,
-            "proto": name(Some(flow.proto)).to_string(),
-            "flow": {
-                "pkts_toserver": flow.to_server.packets,
-                "pkts_toclient": flow.to_client.packets,
-                "bytes_toserver": flow.to_server.bytes,
-                "bytes_toclient": flow.to_client.bytes,
-                "start": iso(flow.first),
-                "end": iso(flow.last),
-                "age": flow.duration().as_secs(),
-                "state": flow.state.to_string(),
-                "reason": reason.word(),
-            },
+        let what = json!({
+            "pkts_toserver": flow.to_server.packets,
+            "pkts_toclient": flow.to_client.packets,
+            "bytes_toserver": flow.to_server.bytes,
+            "bytes_toclient": flow.to_client.bytes,
+            "start": iso(flow.first),
+            "end": iso(flow.last),
+            "age": flow.duration().as_secs(),
+            "state": flow.state.to_string(),
+            "reason": reason.word(),
         });
-        put_ports(&mut event, port(flow.client.1), port(flow.server.1));
+        let [client, server] = [flow.client, flow.server].map(|(ip, n)| (ip, port(n)));
+        let event = event(
+            (iso(flow.last), "flow", what),
+            client,
+            server,
+            Some(flow.proto),
+        );
         self.line(format_args!("{event}"));
     }
 
@@ -207,11 +199,27 @@ impl Report {
     }
 }
 
-fn put_ports(event: &mut serde_json::Value, src: Option<u16>, dst: Option<u16>) {
-    if let (Some(event), Some(src), Some(dst)) = (event.as_object_mut(), src, dst) {
-        event.insert("src_port".into(), src.into());
-        event.insert("dest_port".into(), dst.into());
+/// An event as Suricata's EVE has them, its fields in that order: when, of what kind, and what
+/// there is to say of that kind; who to whom, and by which protocol.
+fn event(
+    (time, kind, what): (String, &str, Value),
+    src: (IpAddr, Option<u16>),
+    dst: (IpAddr, Option<u16>),
+    proto: Option<u8>,
+) -> Value {
+    let mut event = Map::new();
+    let mut put = |key: &str, value: Value| event.insert(key.into(), value);
+    put("timestamp", time.into());
+    put("event_type", kind.into());
+    for (end, (ip, port)) in [("src", src), ("dest", dst)] {
+        put(&format!("{end}_ip"), ip.to_string().into());
+        if let Some(port) = port {
+            put(&format!("{end}_port"), port.into());
+        }
     }
+    put("proto", name(proto).to_string().into());
+    put(kind, what);
+    Value::Object(event)
 }
 
 /// A flow in columns: protocol, ends, state, packets and octets each way, duration.

@@ -198,10 +198,11 @@ impl Doc {
     /// The whole of it, and an empty one for the next test.
     pub fn take(&mut self) -> String {
         let doc = core::mem::replace(self, Self::new(self.compact));
-        let mut whole = doc.more;
+        let mut whole = Map::new();
         whole.insert("start".into(), Value::Object(doc.start));
         whole.insert("intervals".into(), Value::Array(doc.intervals));
         whole.insert("end".into(), Value::Object(doc.end));
+        whole.extend(doc.more);
         let whole = Value::Object(whole);
         if self.compact {
             whole.to_string()
@@ -233,7 +234,7 @@ fn side(udp: bool, result: &StreamResult, sender: bool, sends: bool) -> Map<Stri
         o.extend(on_the_way(&figures));
     }
     if !sender {
-        o.remove("retransmits");
+        o.shift_remove("retransmits");
     } else if !udp {
         o.insert("retransmits".into(), json!(figures.retransmits));
     }
