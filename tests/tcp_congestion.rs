@@ -152,6 +152,14 @@ fn windows(cc: Algorithm, fault: FaultConfig, steps: u32) -> String {
 }
 
 /// RFC 9438: after a loss seven tenths, then up to where the loss was along the curve.
+///
+/// Slow start overshoots, and 45 segments are lost of it where 3 were lost before HyStart's rounds
+/// were those of Linux: there the first round begins with the acknowledgment that makes the window
+/// 16 segments (`profile_hystart_on_a_slow_path` has what was measured). Here that is the seventh
+/// of the first ten, in the middle of what comes back as one train, so that every later round
+/// begins within a train too, and the pause before the next train ends its count before it is half
+/// a round trip long. Nor do round-trip times tell: each round has the short ones from before its
+/// second train made the queue grow. A round that began with its train would end slow start at 76.
 #[test]
 fn cubic_on_a_path_with_a_short_queue() {
     let text = windows(Algorithm::Cubic, PATH, 16);
