@@ -182,3 +182,26 @@ fn what_cannot_be_taken_over_says_why() {
         ));
     });
 }
+
+/// Only what another host of this machine feeds is trusted; and it is the interface of our own
+/// namespace that is asked about, though the directory of all interfaces shows another's.
+#[test]
+fn the_end_of_a_veth_pair_is_told_from_what_may_see_a_wire() {
+    need!();
+    let here = wire();
+    here.ip("tuntap add tap0 mode tap");
+    // Not every kernel has these; what is not there is not trusted either.
+    for stacked in [
+        "link add link port1 name vlan5 type vlan id 5",
+        "link add dummy0 type dummy",
+        "link add bridge0 type bridge",
+    ] {
+        here.output("ip", stacked.split(' '));
+    }
+    let names = ["port0", "port1", "vlan5", "tap0", "dummy0", "bridge0", "lo"];
+    let faces = here.run(|| names.map(XdpSocket::faces_a_host));
+    assert_eq!(faces, [true, true, false, false, false, false, false]);
+    // Nor is it asked from elsewhere.
+    let elsewhere = Namespace::new();
+    assert!(!elsewhere.run(|| XdpSocket::faces_a_host("port1")));
+}

@@ -39,7 +39,7 @@ mod request {
     nix::ioctl_read_bad!(if_name, libc::SIOCGIFNAME, libc::ifreq);
 }
 
-fn request_for(name: &Name) -> libc::ifreq {
+pub(crate) fn request_for(name: &Name) -> libc::ifreq {
     // SAFETY: `ifreq` is a name and a union of integers, addresses and one pointer; all
     // zeros is a value of each.
     let mut ifreq: libc::ifreq = unsafe { zeroed() };

@@ -316,23 +316,8 @@ impl fmt::Debug for Opened {
 /// How to take over the interface `name`.
 #[cfg(feature = "xdp")]
 pub(super) fn xdp_options(name: &str) -> phy::XdpOptions {
-    let interface = Path::new("/sys/class/net").join(name);
-    phy::XdpOptions::new().with_trusting(!carries_wire(&interface))
-}
-
-/// May frames that the interface described in this directory receives have crossed a wire? It has
-/// hardware, or is of a kind that stands on top of another interface (a VLAN, bond, bridge, tunnel)
-/// or that a process feeds. From the host at the other end of a veth pair, which is none of these,
-/// frames come without checksums.
-#[cfg(feature = "xdp")]
-fn carries_wire(interface: &Path) -> bool {
-    let has = |name| interface.join(name).exists();
-    let about = std::fs::read_to_string(interface.join("uevent")).unwrap_or_default();
-    let mut names = interface.read_dir().into_iter().flatten().flatten();
-    has("device")
-        || has("tun_flags")
-        || about.lines().any(|line| line.starts_with("DEVTYPE="))
-        || names.any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"lower_"))
+    let trusting = phy::XdpSocket::faces_a_host(name);
+    phy::XdpOptions::new().with_trusting(trusting)
 }
 
 /// A random link address that no vendor gave out (IEEE 802: locally administered, unicast).
@@ -401,37 +386,5 @@ mod tests {
             routes.last().unwrap().via,
             Some(Ipv4Addr::new(10, 0, 0, 254))
         );
-    }
-
-    /// Only what looks like the end of a veth pair is taken for one.
-    #[cfg(feature = "xdp")]
-    #[test]
-    fn frames_of_a_wire_are_told_from_those_of_a_host() {
-        let dir = std::env::temp_dir().join(std::format!("netstrata-wire-{}", std::process::id()));
-        let cases: [(&[(&str, &str)], bool); 5] = [
-            (&[("uevent", "INTERFACE=veth0\nIFINDEX=2\n")], false),
-            (
-                &[("uevent", "INTERFACE=eth0\nIFINDEX=2\n"), ("device", "")],
-                true,
-            ),
-            (
-                &[("uevent", "DEVTYPE=vlan\nINTERFACE=eth0.5\nIFINDEX=3\n")],
-                true,
-            ),
-            (
-                &[("uevent", "INTERFACE=tap0\n"), ("tun_flags", "0x1002\n")],
-                true,
-            ),
-            (&[("uevent", "INTERFACE=team0\n"), ("lower_eth0", "")], true),
-        ];
-        for (files, wire) in cases {
-            std::fs::create_dir_all(&dir).unwrap();
-            for (name, text) in files {
-                std::fs::write(dir.join(name), text).unwrap();
-            }
-            let found = carries_wire(&dir);
-            std::fs::remove_dir_all(&dir).unwrap();
-            assert_eq!(found, wire, "{files:?}");
-        }
     }
 }

@@ -167,6 +167,23 @@ impl XdpSocket {
         Self::with_options(name, XdpOptions::new())
     }
 
+    /// Does the other end of the interface `name` belong to a host of this machine, as that of a
+    /// veth pair? What such a host sends has no checksums yet: see [`XdpOptions::trusting`].
+    ///
+    /// The kernel is asked about the interface that has the name in the network namespace of the
+    /// calling thread, where [`open`](Self::open) would find it. False where it does not answer,
+    /// and for whatever may receive frames that have crossed a wire, such as what stands on top of
+    /// another interface.
+    pub fn faces_a_host(name: &str) -> bool {
+        let driver = || {
+            let control = crate::sys::control_socket().ok()?;
+            sys::driver(control.as_fd(), &Name::new(name)?).ok()
+        };
+        let is =
+            |driver: [u8; 32], name: &[u8]| driver.split(|octet| *octet == 0).next() == Some(name);
+        driver().is_some_and(|driver| is(driver, b"veth") || is(driver, b"netkit"))
+    }
+
     /// As [`XdpSocket::open`], with options.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use libc::{c_int, c_void, socklen_t};
 use nix::errno::Errno;
 
 use crate::map::Registered;
+use crate::name::Name;
 
 /// A socket of the AF_XDP family, without memory and rings.
 pub(super) fn socket() -> Result<OwnedFd, Errno> {
@@ -234,4 +235,35 @@ pub(super) fn attach(program: BorrowedFd<'_>, ifindex: u32, mode: u32) -> Result
     [request[0], request[1]] = [two(descriptor(program), ifindex), two(XDP_ATTACH, mode)];
     // SAFETY: there are no addresses in the request.
     owned(unsafe { bpf(LINK_CREATE, &request) }?)
+}
+
+/// `ETHTOOL_GDRVINFO`.
+const DRIVER_INFO: u32 = 3;
+
+/// `struct ethtool_drvinfo`.
+#[repr(C)]
+struct DriverInfo {
+    command: u32,
+    driver: [u8; 32],
+    /// Versions, the bus and numbers, of no interest here.
+    rest: [u8; 160],
+}
+
+const _: () = assert!(size_of::<DriverInfo>() == 196);
+
+/// What drives the interface `name` in the network namespace that `socket` was opened in: a name
+/// of up to 32 octets.
+pub(super) fn driver(socket: BorrowedFd<'_>, name: &Name) -> Result<[u8; 32], Errno> {
+    let mut info = DriverInfo {
+        command: DRIVER_INFO,
+        driver: [0; 32],
+        rest: [0; 160],
+    };
+    let mut ifreq = crate::sys::request_for(name);
+    ifreq.ifr_ifru.ifru_data = (&raw mut info).cast();
+    let socket = socket.as_raw_fd();
+    // SAFETY: the request reads one `ifreq`, and reads and writes what its pointer leads to, which
+    // by the command is a `struct ethtool_drvinfo`; both live until the call returns.
+    Errno::result(unsafe { libc::ioctl(socket, libc::SIOCETHTOOL as _, &raw mut ifreq) })?;
+    Ok(info.driver)
 }
