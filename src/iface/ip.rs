@@ -3,7 +3,6 @@
 //! Invariant: what the device calls a frame is an IP packet, both ways, untouched. Every
 //! packet counts as addressed to us alone, and no neighbour is ever looked up.
 
-use core::borrow::Borrow;
 use phy::{Abort, Capabilities, Device, FrameSink, Instant, RxToken, TxMeta, TxToken};
 
 use super::{Cast, Hop, Interface, Link, Offload, Packet, PacketSink, PacketTx, Wait};
@@ -20,12 +19,15 @@ use crate::error::{Drop, TxError};
 #[derive(Debug)]
 pub struct Ip<D> {
     device: D,
+    /// What the device could do when it was asked last: once a batch.
+    caps: Capabilities,
 }
 
 impl<D: Device> Ip<D> {
     /// An interface over `device`, which carries bare IP packets.
-    pub const fn new(device: D) -> Self {
-        Self { device }
+    pub fn new(device: D) -> Self {
+        let caps = device.capabilities();
+        Self { device, caps }
     }
 }
 
@@ -56,16 +58,16 @@ impl<D: Device> Interface for Ip<D> {
     }
 
     fn receive(&mut self, now: Instant, budget: usize, sink: &mut impl PacketSink) -> usize {
-        let caps = &self.device.capabilities();
+        self.caps = self.device.capabilities();
+        let caps = &self.caps;
         self.device.receive(now, budget, &mut Up { caps, sink })
     }
 
     fn transmit(&mut self, now: Instant, _hop: Hop, _wait: Wait) -> Result<impl PacketTx, TxError> {
-        let caps = self.device.capabilities();
         let token = self.device.transmit(now).ok_or(TxError::Full)?;
         Ok(IpTx {
             token: Ok(token),
-            caps,
+            caps: &self.caps,
         })
     }
 
@@ -104,19 +106,18 @@ impl<K: PacketSink> FrameSink for Up<'_, K> {
     }
 }
 
-/// A token, and what its device can do: owned, or of whoever looked at it for a whole batch.
-struct IpTx<T, C> {
+struct IpTx<'a, T> {
     token: Result<T, TxError>,
-    caps: C,
+    caps: &'a Capabilities,
 }
 
-impl<T: TxToken, C: Borrow<Capabilities>> PacketTx for IpTx<T, C> {
+impl<T: TxToken> PacketTx for IpTx<'_, T> {
     fn mtu(&self) -> usize {
-        super::mtu(self.caps.borrow(), 0)
+        super::mtu(self.caps, 0)
     }
 
     fn offload(&self) -> Offload {
-        Offload::of(self.caps.borrow(), 0)
+        Offload::of(self.caps, 0)
     }
 
     fn send_gather<F>(
@@ -129,7 +130,7 @@ impl<T: TxToken, C: Borrow<Capabilities>> PacketTx for IpTx<T, C> {
     where
         F: FnOnce(&mut [u8]) -> Result<(), Abort>,
     {
-        super::fits(self.caps.borrow(), 0, head, payload, meta)?;
+        super::fits(self.caps, 0, head, payload, meta)?;
         let token = self.token?;
         token.send_gather(head, payload, meta, fill)?;
         Ok(())

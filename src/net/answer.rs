@@ -42,6 +42,12 @@ impl Origin {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add((header_len(ip) + body) as u64);
     }
+    /// Counts a packet of `octets`, its header included.
+    #[inline]
+    pub fn count(&mut self, octets: usize) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(octets as u64);
+    }
     /// Counts a datagram of which only some fragments left.
     pub fn lost(&mut self) {
         self.lost = self.lost.wrapping_add(1);

@@ -53,6 +53,8 @@ pub struct Ipv4<const A: usize = 8, const R: usize = 24> {
     judged: Option<Judged>,
     /// The way found last: most packets go where the one before went.
     last: Last,
+    /// Changes of addresses and routes, never 0.
+    version: u32,
     #[cfg(feature = "alloc")]
     reassembly: Reassembly,
 }
@@ -113,6 +115,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
             loopback: None,
             judged: None,
             last: Last::new(),
+            version: 1,
             #[cfg(feature = "alloc")]
             reassembly: Reassembly::new(),
         }
@@ -269,6 +272,7 @@ impl<const A: usize, const R: usize> Ipv4<A, R> {
     fn forget(&mut self) {
         self.judged = None;
         self.last.key.set(0);
+        self.version = self.version.wrapping_add(1).max(1);
     }
 
     /// May `src` have sent a packet that came by `link` (RFC 1122 §3.2.1.3, RFC 6890)?
@@ -523,6 +527,11 @@ impl<const A: usize, const R: usize> Network for Ipv4<A, R> {
         Some(hop)
     }
 
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    #[inline]
     fn path_mtu(&self, dst: IpAddr, now: Instant) -> Option<usize> {
         match dst {
             IpAddr::V4(dst) => self.paths.get(dst, now).map(usize::from),

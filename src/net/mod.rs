@@ -65,6 +65,12 @@ pub trait Network {
     /// that suits the route.
     fn route(&self, dst: IpAddr, src: Option<IpAddr>) -> Option<Hop>;
 
+    /// Another number whenever [`route`](Self::route) may answer otherwise than before; 0 where
+    /// nobody counts that.
+    fn version(&self) -> u32 {
+        0
+    }
+
     /// Largest IP packet known to reach `dst`, if less than its link carries (RFC 1191).
     fn path_mtu(&self, dst: IpAddr, now: Instant) -> Option<usize> {
         let _ = (dst, now);

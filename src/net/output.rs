@@ -67,6 +67,8 @@ pub struct Room {
 #[derive(Debug, Clone, Copy)]
 pub struct Path {
     to: Dest,
+    /// ECN bits of its packets besides those of `to`.
+    ecn: u8,
     way: Option<Found>,
 }
 
@@ -74,6 +76,8 @@ pub struct Path {
 #[derive(Debug, Clone, Copy)]
 struct Found {
     hop: Hop,
+    /// What [`Network::version`] was when the hop was found.
+    version: u32,
     ip: IpHeader,
     /// Octets of the largest packet.
     mtu: usize,
@@ -90,12 +94,14 @@ impl Path {
         &self.to
     }
 
-    /// With other DSCP and ECN bits.
-    pub fn set_tos(&mut self, tos: u8) {
-        self.to.tos = tos;
-        if let Some(found) = &mut self.way {
-            found.ip.tos = tos;
-            found.head.set_tos(tos);
+    /// With these ECN bits besides those of its service.
+    #[inline]
+    fn mark(&mut self, ecn: u8) {
+        if self.ecn != ecn {
+            self.ecn = ecn;
+            if let Some(found) = &mut self.way {
+                found.head.set_tos(self.to.tos | ecn);
+            }
         }
     }
 }
@@ -139,16 +145,38 @@ pub trait Output {
     /// # Errors
     /// [`TxError::NoRoute`].
     fn path(&mut self, to: Dest) -> Result<Path, TxError> {
-        Ok(Path { to, way: None })
+        Ok(Path {
+            to,
+            ecn: 0,
+            way: None,
+        })
     }
 
-    /// The way of several packets to one destination, and the room of each.
+    /// Finds the way of several packets to one destination, which
+    /// [`send_along`](Self::send_along) takes until anything else is sent or asked for, and returns
+    /// the room of each.
     ///
     /// # Errors
     /// [`TxError::NoRoute`].
-    fn way(&mut self, to: Dest) -> Result<(Room, Path), TxError> {
-        Ok((self.room(to.dst, to.src)?, self.path(to)?))
-    }
+    fn way(&mut self, to: &Dest) -> Result<Room, TxError>;
+
+    /// What [`send_along`](Self::send_along) sends from now on carries these ECN bits (RFC 3168 §5),
+    /// 0 to 3, besides those of its service; none after `way`.
+    fn mark(&mut self, ecn: u8);
+
+    /// As [`send_gather`](Self::send_gather), on the way found last.
+    ///
+    /// # Errors
+    /// As there.
+    fn send_along<F>(
+        &mut self,
+        head: usize,
+        payload: [&[u8]; 2],
+        meta: TxMeta,
+        fill: F,
+    ) -> Result<(), TxError>
+    where
+        F: FnOnce(&IpHeader, &mut [u8]);
 
     /// As [`send_gather`](Self::send_gather), on a path found before.
     ///
@@ -224,6 +252,7 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
         if let Some(path) = &self.origin.path
             && path.to == to
             && let Some(found) = &path.way
+            && path.ecn == 0
             && found.hop == *hop
             && found.mtu == mtu
         {
@@ -238,6 +267,7 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
         let idents = &mut self.origin.idents;
         let way = Ipv4::from_header(&ip).map(|header| Found {
             hop,
+            version: self.net.version(),
             ip,
             mtu,
             head: Ipv4Template::new(&Ipv4 {
@@ -246,7 +276,7 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
             }),
             ident: (!to.dont_fragment).then(|| idents.hash(ip.src, ip.dst, ip.proto)),
         });
-        let path = Path { to, way };
+        let path = Path { to, ecn: 0, way };
         self.origin.path = Some(path);
         path
     }
@@ -336,11 +366,68 @@ impl<I: Interface, N: Network> Output for Down<'_, I, N> {
         Ok(self.room_of(&hop, self.mtu(&hop, dst), dst, src))
     }
 
-    fn way(&mut self, to: Dest) -> Result<(Room, Path), TxError> {
+    #[inline]
+    fn way(&mut self, to: &Dest) -> Result<Room, TxError> {
+        if let Some(path) = &self.origin.path
+            && path.to == *to
+            && let Some(found) = &path.way
+            && found.version == self.net.version()
+            && found.version != 0
+            && found.mtu == self.mtu(&found.hop, to.dst)
+        {
+            let room = self.room_of(&found.hop, found.mtu, to.dst, to.src);
+            self.mark(0);
+            return Ok(room);
+        }
         let hop = self.route(to.dst, to.src)?;
         let mtu = self.mtu(&hop, to.dst);
-        let room = self.room_of(&hop, mtu, to.dst, to.src);
-        Ok((room, self.path_by(to, &hop, mtu)))
+        let _ = self.new_path(*to, hop, mtu);
+        Ok(self.room_of(&hop, mtu, to.dst, to.src))
+    }
+
+    #[inline]
+    fn mark(&mut self, ecn: u8) {
+        if let Some(path) = &mut self.origin.path {
+            path.mark(ecn);
+        }
+    }
+
+    #[inline]
+    fn send_along<F>(
+        &mut self,
+        head: usize,
+        payload: [&[u8]; 2],
+        meta: TxMeta,
+        fill: F,
+    ) -> Result<(), TxError>
+    where
+        F: FnOnce(&IpHeader, &mut [u8]),
+    {
+        let Origin { path, idents, .. } = &mut *self.origin;
+        let Some(path) = path else {
+            return Err(TxError::NoRoute);
+        };
+        if let Some(found) = &path.way {
+            let body = body_len(&found.ip, head, payload)?;
+            if meta.gso.is_some() || Ipv4::LEN + body <= found.mtu {
+                let tx = self.iface.transmit(self.now, found.hop, path.to.wait)?;
+                let ident = found.ident.map_or(0, |hash| idents.next_of(hash));
+                let meta = meta.shifted(Ipv4::LEN as u16);
+                tx.send_gather(Ipv4::LEN + head, payload, meta, |packet| {
+                    let (h, rest) = packet.split_first_chunk_mut().ok_or(Abort)?;
+                    found.head.emit(body, ident, h);
+                    fill(&found.ip, rest);
+                    Ok(())
+                })?;
+                self.origin.count(Ipv4::LEN + body);
+                return Ok(());
+            }
+        }
+        let to = Dest {
+            tos: path.to.tos | path.ecn,
+            ..path.to
+        };
+        self.send_otherwise(to, head, payload, meta, fill)
     }
 
     fn send_gather<F>(

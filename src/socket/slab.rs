@@ -148,6 +148,8 @@ pub struct SlabSet<K: Socket> {
     index: Index,
     /// What `lookup` found last: a flow's packets come in trains.
     last: Cell<u32>,
+    /// The key hashed last: a new flow is looked up before it is entered.
+    tagged: Cell<Option<(K::Key, u32)>>,
     /// Insertions, removals and renamings so far.
     version: u64,
     ready: List<RUN>,
@@ -185,6 +187,7 @@ impl<K: Socket> SlabSet<K> {
             free: NIL,
             index: Index::default(),
             last: Cell::new(NIL),
+            tagged: Cell::new(None),
             version: 0,
             ready: List::EMPTY,
             parked: List::EMPTY,
@@ -221,6 +224,18 @@ impl<K: Socket> SlabSet<K> {
     fn handle(&self, slot: u32) -> Option<Handle<K>> {
         let generation = self.slots.get(slot)?.generation;
         Some(Handle::new(slot, generation))
+    }
+
+    /// The tag of `key`.
+    fn tag(&self, key: &K::Key) -> u32 {
+        if let Some((last, tag)) = self.tagged.get()
+            && last == *key
+        {
+            return tag;
+        }
+        let tag = self.index.tag(key);
+        self.tagged.set(Some((*key, tag)));
+        tag
     }
 
     /// The socket that is found under `key`.
@@ -307,12 +322,13 @@ impl<K: Socket> SlabSet<K> {
 impl<K: Socket> SocketSet<K> for SlabSet<K> {
     fn start(&mut self, secret: &Secret) {
         self.index.set_key(secret.key(Purpose::Index));
+        self.tagged.set(None);
     }
 
     fn insert(&mut self, socket: K) -> Result<Handle<K>, OpenError> {
         let tag = match socket.key() {
             Some(key) => {
-                let tag = self.index.tag(&key);
+                let tag = self.tag(&key);
                 if self.find(tag, &key).is_some() {
                     return Err(OpenError::InUse);
                 }
@@ -365,7 +381,7 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
         if let Some(h) = self.known_by(key, self.last.get()) {
             return Some(h);
         }
-        let h = self.find(self.index.tag(key), key)?;
+        let h = self.find(self.tag(key), key)?;
         self.last.set(h.slot());
         Some(h)
     }
@@ -375,7 +391,7 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
             return Ok(());
         };
         let key = slot.socket.as_ref().and_then(Socket::key);
-        let tag = key.map(|key| self.index.tag(&key));
+        let tag = key.map(|key| self.tag(&key));
         self.unindex(h.slot());
         self.version = self.version.wrapping_add(1);
         if let (Some(key), Some(tag)) = (key, tag) {
@@ -512,7 +528,7 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
 const _: () = {
     const fn is_send<T: Send>() {}
     #[expect(dead_code, reason = "compiled, never called")]
-    const fn slab_is_send<K: Socket + Send>() {
+    const fn slab_is_send<K: Socket<Key: Send> + Send>() {
         is_send::<SlabSet<K>>();
         is_send::<Elastic>();
     }

@@ -7,6 +7,7 @@
 use core::net::{IpAddr, SocketAddr};
 use phy::Instant;
 
+use super::accept::Link;
 use super::congestion::Congestion;
 use super::error::TcpError;
 use super::passive::{limited, mss_of};
@@ -61,13 +62,16 @@ impl<C: Congestion> Tcp<C> {
         let mut tcb = Tcb::connect(&self.config, cx.now, iss, offset, mss, capacity);
         tcb.tell_opened(cx.now, local, peer);
         let _ = tcb.set_options(&self.config, cx.now, options);
-        let hash = self.key.hash(&Endpoint::bound(Some(peer.ip()), 0));
-        if !self.ecn_peers.admits(hash, peer.ip(), cx.now, &self.config) {
-            tcb.ecn_hold_back();
+        if self.ecn_peers.len() > 0 {
+            let hash = self.key.hash(&Endpoint::bound(Some(peer.ip()), 0));
+            if !self.ecn_peers.admits(hash, peer.ip(), cx.now, &self.config) {
+                tcb.ecn_hold_back();
+            }
         }
         self.want_early(&mut tcb, &options);
         socket.role = Role::Connection(tcb);
         socket.at = Endpoint::flow(local, peer);
+        self.recent = Link::to(h);
         set.rekey(h).map_err(|_| TcpError::AddrInUse)
     }
 
@@ -83,7 +87,7 @@ impl<C: Congestion> Tcp<C> {
     where
         S: Stores<SocketOf<S, C>>,
     {
-        let (waits, key) = (&self.waits, self.key);
+        let (waits, key) = (&self.waits, &self.key);
         let (span, least) = (self.config.time_wait, self.config.time_wait_reuse);
         let free = |port| {
             let local = SocketAddr::new(ip, port);

@@ -4,7 +4,7 @@
 //! Invariant: a connection is made only if its listener's queue and its memory have room, and is
 //! in that queue from then on. Called by `passive` and `fastopen`.
 
-use super::accept;
+use super::accept::{self, Link};
 use super::config::Config;
 use super::congestion::Congestion;
 use super::demux::Ends;
@@ -92,6 +92,7 @@ impl<C: Congestion> Tcp<C> {
         let Some(child) = self.child::<S>(set, cx, &ends, to, make) else {
             return false;
         };
+        self.recent = Link::to(child);
         self.connection::<S, T>(set, cx, answer, child, &ends, segment);
         true
     }

@@ -251,6 +251,15 @@ impl<C: Congestion> Tcp<C> {
             return;
         };
         let (wants, deadline) = (socket.wants, tcb.deadline());
+        if effects.gone == Gone::No && !wants.any(Wants::PENDING) {
+            let grown = socket.occupies() != socket.charged;
+            let news = effects.news && !wants.any(Wants::QUEUED | Wants::RELEASE);
+            set.resume(h, deadline, effects.ready, news);
+            if grown {
+                self.count::<S>(set, cx, h);
+            }
+            return;
+        }
         if wants.any(Wants::PENDING) {
             self.settle_early::<S>(set, cx, h);
         }

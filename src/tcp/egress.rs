@@ -270,28 +270,30 @@ impl<C: Congestion> Tcp<C> {
         };
         let (config, now) = (&self.config, cx.now);
         let dest = dest_of(&ends, socket.ttl, socket.tos);
-        let (room, path, mut error) = match out.way(dest) {
-            Ok((room, path)) => (room, Some(path), None),
-            Err(error) => (NOWHERE, None, Some(error)),
+        let (room, mut error) = match out.way(&dest) {
+            Ok(room) => (room, None),
+            Err(error) => (NOWHERE, Some(error)),
         };
-        let line = path.as_ref().map(|path| Line {
-            path,
+        let line = error.is_none().then_some(Line {
             ends: &ends,
-            room: &room,
+            offload: &room.offload,
         });
         let limits = limits_of(&room, &ends.peer);
         let mut more = false;
         let mut segments = 0;
-        while let Some(mut plan) = tcb.next_segment(config, now, &socket.rx, &socket.tx, limits) {
+        while let Some(plan) = tcb.next_segment(config, now, &socket.rx, &socket.tx, limits) {
+            let early;
+            let mut plan = &plan;
             if plan.flags.syn() && tcb.wants_early() {
                 let known = (&self.memory, &self.key);
-                let server = ends.peer.ip();
-                plan = decorate(known, config, now, (tcb, &socket.tx), server, plan, limits);
+                let (server, tx) = (ends.peer.ip(), &socket.tx);
+                early = decorate(known, config, now, (tcb, tx), server, *plan, limits);
+                plan = &early;
             }
             let again = plan.seq.lt(tcb.snd_nxt) && plan.seq_len() > 0;
             let (mut gone, mut count) = (0, 0);
             if let Some(line) = &line {
-                (gone, count, error) = line.send(out, &plan, &socket.tx);
+                (gone, count, error) = line.send(out, plan, &socket.tx);
             }
             let all = error.is_none();
             segments += count;
@@ -309,13 +311,16 @@ impl<C: Congestion> Tcp<C> {
                 cx.stats.tcp_resets_sent = cx.stats.tcp_resets_sent.wrapping_add(1);
             }
             if all {
-                tcb.on_sent(config, now, &plan);
+                tcb.on_sent(config, now, plan);
             } else if gone > 0 {
                 tcb.on_sent(config, now, &plan.cut(gone));
             }
             let Some(error) = error else {
                 if segments >= QUANTUM {
                     more = true;
+                    break;
+                }
+                if tcb.rests(now, &socket.tx) {
                     break;
                 }
                 continue;
@@ -329,12 +334,12 @@ impl<C: Congestion> Tcp<C> {
                 // Its timer tries again.
                 TxError::Dropped => {
                     if gone == 0 {
-                        tcb.on_refused(config, now, &plan);
+                        tcb.on_refused(config, now, plan);
                     }
                 }
                 TxError::TooBig(_) => {
                     if gone == 0 {
-                        tcb.on_sent(config, now, &plan);
+                        tcb.on_sent(config, now, plan);
                     }
                     more = true;
                 }
@@ -344,7 +349,7 @@ impl<C: Congestion> Tcp<C> {
                         _ => ErrorKind::HostUnreachable,
                     };
                     if gone == 0 {
-                        tcb.on_sent(config, now, &plan);
+                        tcb.on_sent(config, now, plan);
                     }
                     let (_, effects) = tcb.icmp_error(config, now, kind, plan.seq, true);
                     self.settle::<S>(set, cx, h, effects);

@@ -105,6 +105,28 @@ impl<C: Congestion> Tcb<C> {
         (self.ack.owed == Owed::Now).then(|| self.ack_plan(now, rx))
     }
 
+    /// Is it plain, after something was sent, that nothing else is to be? Then `next_segment` need
+    /// not be asked, and what it would have noted is.
+    #[inline]
+    pub(super) fn rests(&mut self, now: Instant, tx: &impl SendBuf) -> bool {
+        let over = matches!(
+            self.state,
+            State::Closed | State::Listen | State::TimeWait | State::SynSent | State::SynReceived
+        );
+        if over
+            || self.ack.owed == Owed::Now
+            || self.flight.waiting
+            || self.has_work(tx)
+            || self.ecn.shakes()
+        {
+            return false;
+        }
+        if self.text_flows() && !self.fin_sent {
+            self.drained(now);
+        }
+        true
+    }
+
     /// Would `next_segment` have something, as far as is known without asking it?
     pub(super) fn wants_to_send(&self, tx: &impl SendBuf) -> bool {
         self.ack.owed == Owed::Now || self.has_work(tx)

@@ -9,6 +9,7 @@
 //! wait equally long is a queue of deadlines. With an allocator the table grows as needed up
 //! to its limit; without one it holds `INLINE` entries in place.
 
+use core::cell::Cell;
 use core::hash::{Hash, Hasher};
 
 use crate::secret::{IndexHasher, Purpose, Secret};
@@ -203,22 +204,36 @@ impl<E: Entry, const LISTS: usize> Table<E, LISTS> {
     }
 }
 
-/// The keyed hash a flow is found by: a peer must not be able to choose what collides.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct FlowKey([u64; 2]);
+/// The keyed hash a flow is found by: a peer must not be able to choose what collides. The flow
+/// hashed last is remembered, for a handshake asks several tables.
+#[derive(Debug, Default)]
+pub(super) struct FlowKey {
+    key: [u64; 2],
+    last: Cell<Option<(Endpoint, u64)>>,
+}
 
 impl FlowKey {
     /// Draws the key.
     pub fn new(secret: &Secret) -> Self {
-        Self(secret.key(Purpose::Index))
+        Self {
+            key: secret.key(Purpose::Index),
+            last: Cell::new(None),
+        }
     }
 
     /// Hash of a flow; 64 bits that differ for different flows for all practical purposes.
     pub fn hash(&self, flow: &Endpoint) -> u64 {
-        let Self([a, b]) = *self;
+        if let Some((last, hash)) = self.last.get()
+            && last == *flow
+        {
+            return hash;
+        }
+        let [a, b] = self.key;
         let mut h = IndexHasher::new_with_keys(a, b);
         flow.hash(&mut h);
-        h.finish()
+        let hash = h.finish();
+        self.last.set(Some((*flow, hash)));
+        hash
     }
 }
 

@@ -12,25 +12,18 @@ use super::demux::{Ends, header_of};
 use super::segment::Plan;
 use super::seq::SeqNum;
 use crate::error::TxError;
-use crate::net::{Dest, Output, Path, Room};
+use crate::iface::Offload;
+use crate::net::{Dest, Output};
 use crate::socket::SendBuf;
 use crate::wire::{IpHeader, Sum, Tcp as Header, TcpFlags, TcpTemplate, protocol};
 
-/// Where the segments of a connection go.
+/// Who talks to whom, on the way that was found last.
 pub(super) struct Line<'a> {
-    pub path: &'a Path,
     pub ends: &'a Ends,
-    pub room: &'a Room,
+    pub offload: &'a Offload,
 }
 
 impl Line<'_> {
-    /// The way of a plan's packets.
-    fn path(&self, plan: &Plan) -> Path {
-        let mut path = *self.path;
-        path.set_tos(path.to().tos | plan.ecn & 3);
-        path
-    }
-
     /// Sends a plan. Returns octets of text and segments sent, and what ended it early.
     pub fn send(
         &self,
@@ -39,17 +32,43 @@ impl Line<'_> {
         tx: &impl SendBuf,
     ) -> (usize, usize, Option<TxError>) {
         let step = usize::from(plan.mss.max(1));
+        out.mark(plan.ecn & 3);
         // A device that cuts leaves CWR on the first segment only, as RFC 3168 wants it; as part
         // of a counter (RFC 9768 §3.2.2) it belongs on all.
-        let cuts = self.room.offload.gso.is_some() && !plan.flags.contains(TcpFlags::CWR);
-        if plan.len > step && cuts || self.room.offload.tx_csum && plan.len <= step {
-            let text = tx.peek(plan.offset, plan.len);
-            return match self.whole(out, plan, text, plan.len > step) {
-                Ok(()) => (plan.len, plan.len.div_ceil(step).max(1), None),
-                Err(error) => (0, 0, Some(error)),
-            };
+        let cuts = self.offload.gso.is_some() && !plan.flags.contains(TcpFlags::CWR);
+        let train = plan.len > step;
+        if train && !cuts {
+            return self.train(out, plan, tx, step);
         }
-        self.train(out, plan, tx, step)
+        let text = tx.peek(plan.offset, plan.len);
+        let sent = if train || self.offload.tx_csum {
+            self.whole(out, plan, text, train)
+        } else {
+            self.single(out, plan, text)
+        };
+        match sent {
+            Ok(()) => (plan.len, plan.len.div_ceil(step).max(1), None),
+            Err(error) => (0, 0, Some(error)),
+        }
+    }
+
+    /// Sends a plan of one segment, whose checksum is ours to compute.
+    fn single(&self, out: &mut impl Output, plan: &Plan, text: [&[u8]; 2]) -> Result<(), TxError> {
+        let header = header_of(self.ends, plan);
+        let options = &plan.options;
+        let head = Header::LEN.saturating_add(options.len());
+        if self.offload.copies {
+            let whole = head.saturating_add(plan.len);
+            return out.send_along(whole, [&[]; 2], TxMeta::NONE, |ip, octets| {
+                // The lengths are those asked for: they fit.
+                let _ = header.emit_with(ip, options.as_slice(), text, octets);
+            });
+        }
+        out.send_along(head, text, TxMeta::NONE, |ip, octets| {
+            let [first, second] = text;
+            let sum = Sum::of(first).add_bytes(second);
+            let _ = header.emit_summed(ip, options.as_slice(), plan.len, sum, octets);
+        })
     }
 
     /// Sends a plan as segments of `step` octets and the rest.
@@ -67,15 +86,8 @@ impl Line<'_> {
             // No plan is that long.
             return (0, 0, Some(TxError::Dropped));
         };
-        let other;
-        let path = if plan.ecn & 3 == 0 {
-            self.path
-        } else {
-            other = self.path(plan);
-            &other
-        };
         let not_last = plan.flags.without(TcpFlags::FIN | TcpFlags::PSH);
-        let (partial, copies) = (self.room.offload.tx_csum, self.room.offload.copies);
+        let (partial, copies) = (self.offload.tx_csum, self.offload.copies);
         let mut text = tx.peek(plan.offset, plan.len);
         let (mut at, mut count) = (0_usize, 0_usize);
         loop {
@@ -91,11 +103,11 @@ impl Line<'_> {
                 self.whole(out, &part, pieces, false)
             } else if copies {
                 let whole = template.len().saturating_add(len);
-                out.send_on(path, whole, [&[]; 2], TxMeta::NONE, |_, octets| {
+                out.send_along(whole, [&[]; 2], TxMeta::NONE, |_, octets| {
                     template.emit_with((seq, flags), pieces, octets);
                 })
             } else {
-                out.send_on(path, template.len(), pieces, TxMeta::NONE, |_, head| {
+                out.send_along(template.len(), pieces, TxMeta::NONE, |_, head| {
                     let mut sum = Sum::of(first);
                     if !second.is_empty() {
                         sum = sum.add_bytes(second);
@@ -135,7 +147,7 @@ impl Line<'_> {
                 header: head as u16,
             });
         }
-        out.send_on(&self.path(plan), head, text, meta, |ip, octets| {
+        out.send_along(head, text, meta, |ip, octets| {
             // The lengths are those asked for: they fit.
             let _ = header.emit_partial(ip, options, len, octets);
         })

@@ -8,6 +8,7 @@ use byteorder::{ByteOrder, NetworkEndian as Be};
 use core::fmt;
 use core::ops::{BitOr, BitOrAssign};
 
+use super::checksum::copy_and_sum;
 use super::{IpHeader, Sum, WireError};
 
 /// A TCP header without its options.
@@ -46,6 +47,8 @@ impl Tcp {
     pub const MAX_OPTIONS: usize = 40;
     /// Where in the header the checksum is, for devices that compute it.
     pub const CHECKSUM_OFFSET: usize = 16;
+    /// Octets of a header with timestamps, as nearly all segments of a connection have it.
+    pub(super) const USUAL: usize = 32;
 
     /// Reads a segment: header, options (see [`TcpOptions`]) and payload.
     ///
@@ -86,7 +89,12 @@ impl Tcp {
     /// [`WireError::BadChecksum`].
     #[inline]
     pub fn verify(ip: &IpHeader, segment: &[u8]) -> Result<(), WireError> {
-        match ip.pseudo(segment.len()).add_bytes(segment).finish() {
+        // Acknowledgments are mostly nothing but such a header.
+        let own = match <&[u8; Self::USUAL]>::try_from(segment) {
+            Ok(usual) => Sum::of(usual),
+            Err(_) => Sum::of(segment),
+        };
+        match ip.pseudo(segment.len()).add_sum(own).finish() {
             0 => Ok(()),
             _ => Err(WireError::BadChecksum),
         }
@@ -121,8 +129,38 @@ impl Tcp {
         head: &mut [u8],
     ) -> Result<(), WireError> {
         let len = self.write(options, payload_len, head)?;
-        let sum = ip.pseudo(len).add_bytes(head).add_sum(payload).finish();
+        let own = match <&[u8; Self::USUAL]>::try_from(&*head) {
+            Ok(usual) => Sum::of(usual),
+            Err(_) => Sum::of(head),
+        };
+        let sum = ip.pseudo(len).add_sum(own).add_sum(payload).finish();
         Self::put_checksum(head, sum)
+    }
+
+    /// As [`emit_summed`](Self::emit_summed), with the payload behind the header: it is copied from
+    /// where it is, in two pieces, and summed on the way. `segment` is as long as all of it.
+    pub(crate) fn emit_with(
+        &self,
+        ip: &IpHeader,
+        options: &[u8],
+        payload: [&[u8]; 2],
+        segment: &mut [u8],
+    ) -> Result<(), WireError> {
+        let [first, second] = payload;
+        let (head, room) = segment
+            .split_at_mut_checked(Self::LEN + options.len())
+            .ok_or(WireError::BadLength)?;
+        let (mut sum, len) = (Sum::ZERO, room.len());
+        if len > 0 {
+            let (upper, lower) = room
+                .split_at_mut_checked(first.len())
+                .ok_or(WireError::BadLength)?;
+            sum = copy_and_sum(upper, first).unwrap_or_default();
+            if !second.is_empty() {
+                sum = sum.add_sum(copy_and_sum(lower, second).unwrap_or_default());
+            }
+        }
+        self.emit_summed(ip, options, len, sum, head)
     }
 
     /// Writes header and options and leaves the checksum to the device: its field holds the sum
@@ -171,7 +209,10 @@ impl Tcp {
         if !fits {
             return Err(WireError::BadLength);
         }
-        room.copy_from_slice(options);
+        match (<&mut [u8; 12]>::try_from(&mut *room), options.first_chunk()) {
+            (Ok(room), Some(stamps)) => *room = *stamps,
+            _ => room.copy_from_slice(options),
+        }
         let offset = (5 + options.len() / 4) as u16;
         Be::write_u16(&mut h[0..2], self.src);
         Be::write_u16(&mut h[2..4], self.dst);

@@ -9,9 +9,6 @@ use byteorder::{ByteOrder, NetworkEndian as Be};
 use super::checksum::copy_and_sum;
 use super::{IpHeader, OptionBytes, Sum, Tcp, TcpFlags, WireError};
 
-/// Octets of a header with timestamps, as nearly all segments of a connection have it.
-const USUAL: usize = 32;
-
 /// A header with options, without sequence number, flags and checksum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TcpTemplate {
@@ -57,9 +54,9 @@ impl TcpTemplate {
         payload: Sum,
         head: &mut [u8],
     ) {
-        if let Ok(usual) = <&mut [u8; USUAL]>::try_from(&mut *head)
+        if let Ok(usual) = <&mut [u8; Tcp::USUAL]>::try_from(&mut *head)
             && let Some(from) = self.head.first_chunk()
-            && self.len == USUAL
+            && self.len == Tcp::USUAL
         {
             *usual = *from;
         } else if let Some(from) = self.head.get(..self.len).filter(|h| h.len() == head.len()) {
