@@ -21,6 +21,8 @@ fn usage_errors_are_one_line() {
         "tcpclient --interval 1s",
         "tcpclient --stats --interval 1ms",
         "tcpserver --sink --source",
+        "tcpserver --phy loopback --queues 2",
+        "tcpserver --sink --file - --queues 2",
         "--mtu 5 ping",
         "ping 1 2 3",
         "--addr here ping",
@@ -36,6 +38,19 @@ fn usage_errors_are_one_line() {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("cli__usage_errors", said);
     });
+}
+
+/// On cables there is a guest for each stack, and what they did is added up.
+#[test]
+fn stacks_on_several_queues_are_one_server() {
+    let output = strata(&["tcpserver", "--queues", "3", "--json"]);
+    let printed = printed(&output);
+    let last = printed.lines().last().unwrap_or_default();
+    let last: Value = serde_json::from_str(last).expect("a summary");
+    assert_eq!(last["connections"], 3);
+    assert_eq!(last["received"], 3 << 20);
+    assert_eq!(last["sent"], 3 << 20);
+    assert_eq!(last["queues"], serde_json::json!([1, 1, 1]));
 }
 
 /// Help is no error; without a word there is help, and a failure.

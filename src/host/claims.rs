@@ -9,14 +9,10 @@
 //! there were no table. Tags are hashes by a key that peers do not know.
 
 use core::hash::Hasher;
-use std::boxed::Box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use rand_core::Rng;
 use siphasher::sip::SipHasher13;
-
-use crate::host::os_rng;
 
 /// Places: a power of two. Half a mebioctet, for all stacks together.
 const PLACES: usize = 1 << 16;
@@ -36,9 +32,12 @@ pub(super) struct Claims {
 
 impl Claims {
     /// A table without connections; clones share it.
+    #[cfg(any(feature = "xdp", test))]
     pub(super) fn new() -> Self {
-        let mut rng = os_rng();
-        let table: Box<[AtomicU64]> = (0..PLACES).map(|_| AtomicU64::new(NONE)).collect();
+        use rand_core::Rng as _;
+        let mut rng = crate::host::os_rng();
+        let table: std::boxed::Box<[AtomicU64]> =
+            (0..PLACES).map(|_| AtomicU64::new(NONE)).collect();
         Self {
             key: [rng.next_u64(), rng.next_u64()],
             table: table.into(),

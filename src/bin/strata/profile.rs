@@ -45,8 +45,20 @@ impl Profile {
     /// # Errors
     /// When the trace cannot be written.
     pub fn begin(&self, session: &mut Session, command: &str) -> Result<(), CliError> {
+        self.begin_nth(session, command, 0)
+    }
+
+    /// As [`begin`](Self::begin), of stack number `n` from 0: its trace is FILE, FILE.1, FILE.2.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_nth(&self, session: &mut Session, command: &str, n: u16) -> Result<(), CliError> {
         if let Some(path) = &self.trace {
-            trace::begin(path, command, self.cc, session.epoch())?;
+            let path = match n {
+                0 => path.clone(),
+                n => PathBuf::from(format!("{}.{n}", path.display())),
+            };
+            trace::begin(&path, command, self.cc, session.epoch())?;
         }
         session.host.transports().2.config_mut().mtu_probing = self.mtu_probing;
         Ok(())

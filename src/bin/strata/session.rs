@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use netstrata::host::{
     AnyDevice, AnyLink, CABLE_FAR, FAR_MAC, Far, Host, Opened, Phy, Poll, Runner, Settings,
-    SetupError, os_rng,
+    SetupError, Shard, os_rng,
 };
 use netstrata::icmp::Icmp;
 use netstrata::net::Ipv4;
@@ -95,6 +95,21 @@ impl Session {
         Ok((session, far))
     }
 
+    /// As [`Session::open`], on one of several queues of a device. To be called by the thread that
+    /// is to run it.
+    pub fn on(queue: Queue) -> Self {
+        let Queue { phy, shard } = queue;
+        let protocols = shard.protocols();
+        let at = shard.at;
+        let link = Opened::link(at.device, at.medium, at.mac);
+        Self {
+            host: Stack::new(link, at.net, protocols, SlabSockets, &mut os_rng()),
+            far: at.far.map(Far::new),
+            phy,
+            runner: at.runner,
+        }
+    }
+
     /// Time to poll with.
     pub fn now(&self) -> Instant {
         self.runner.now()
@@ -170,6 +185,32 @@ impl Session {
             )),
         }
     }
+}
+
+/// A queue of a device, for one of several sessions that have one address.
+pub struct Queue {
+    phy: Phy,
+    /// Its place among them.
+    pub shard: Shard,
+}
+
+/// Opens `count` queues of the device that was asked for.
+///
+/// # Errors
+/// What kept it from it, for people: devices that have no queues say which have.
+pub fn queues(global: &Global, count: usize) -> Result<Vec<Queue>, CliError> {
+    let settings = settings(global)?;
+    let shards = settings.open_shards(count).map_err(explain)?;
+    let phy = settings.phy;
+    if let Some(first) = shards.first() {
+        told_if_down(&phy, first.at.device.capabilities().link);
+    }
+    let queues = shards.into_iter().map(|shard| {
+        stop::listen(shard.at.runner.bell());
+        let phy = phy.clone();
+        Queue { phy, shard }
+    });
+    Ok(queues.collect())
 }
 
 /// A host with the usual protocols.

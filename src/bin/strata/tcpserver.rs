@@ -1,6 +1,7 @@
 //! `strata tcpserver`: takes any number of connections and echoes, swallows or sends.
 
 mod report;
+mod shared;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -9,15 +10,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use netstrata::host::{CABLE_NEAR, Pattern, Phy, pump};
+use netstrata::host::{CABLE_NEAR, Pattern, Phy, on_threads, pump};
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, SocketSet};
 use netstrata::tcp::{Shutdown, State, TcpError};
 
+use self::shared::{Shared, Tally};
 use crate::errors::CliError;
 use crate::global::Global;
 use crate::profile::Profile;
-use crate::session::{Session, passed};
+use crate::session::{self, Queue, Session, passed};
 use crate::trace::{self, Connection};
 use crate::transfer::{Input, Output, Transfer};
 use crate::units;
@@ -32,6 +34,7 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: strata tcpserver --phy tap:tap0 --addr 192.168.1.2/24 --port 8888\n         \
+    strata tcpserver --phy raw:eth0 --addr 192.168.1.2/24 --queues 4    # on four cores\n         \
     and from the kernel's side: nc 192.168.1.2 8888"
 )]
 pub struct Args {
@@ -64,6 +67,11 @@ pub struct Args {
     #[arg(short, long, value_name = "N", value_parser = units::count)]
     count: Option<u64>,
 
+    /// Serve on so many queues of the device, each with a stack and a thread of its own; with
+    /// several, --capture and --trace write FILE, FILE.1, FILE.2 and so on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    queues: u16,
+
     /// Connections that may wait to be accepted, and handshakes that may be unfinished
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     backlog: u32,
@@ -93,6 +101,7 @@ enum Work {
 
 struct Server<'a> {
     args: &'a Args,
+    shared: &'a Shared,
     json: bool,
     verbose: bool,
     listener: Handle<Connection>,
@@ -100,14 +109,9 @@ struct Server<'a> {
     /// Connections we are done with whose last states somebody wants to see.
     leaving: Vec<(Handle<Connection>, SocketAddr, State)>,
     scratch: Vec<u8>,
-    accepted: u64,
-    finished: u64,
-    failed: u64,
-    received: u64,
-    sent: u64,
+    tally: Tally,
     /// Standard input cannot be given to two.
     stdin: bool,
-    begin: Instant,
     every: stats::Every,
 }
 
@@ -127,17 +131,52 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
     if let (true, Some(path)) = (args.source, &args.file) {
         Input::open(path)?; // tells at once that it cannot be read
     }
-    let mut session = Session::open(global)?;
-    args.profile.begin(&mut session, "tcpserver")?;
+    let standard = args.file.as_deref().is_some_and(|f| f.as_os_str() == "-");
+    if args.queues > 1 && standard {
+        return Err(
+            CliError::setup("--file -", "several stacks cannot share it")
+                .hint("a file, or --queues 1"),
+        );
+    }
+    let queues = session::queues(global, args.queues.into())?;
+    let bells = queues.iter().map(|queue| queue.shard.at.runner.bell());
+    let shared = Shared::new(bells.collect());
+    if global.device()?.unwrap_or_default() == Phy::Cable {
+        args.count = args.count.or(Some(args.queues.into()));
+    }
+    let serve = |queue| {
+        let served = serve(queue, global, &args, &shared);
+        if served.is_err() {
+            shared.leave(true);
+        }
+        served
+    };
+    let begin = std::time::Instant::now();
+    let served = match <[_; 1]>::try_from(queues) {
+        Ok([only]) => Vec::from([serve(only)]),
+        Err(queues) => on_threads(queues, serve),
+    };
+    let served = served.into_iter().collect::<Result<Vec<_>, _>>()?;
+    report::summary(&args, global.json, &served, begin.elapsed())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One stack, from its first frame to its end.
+fn serve(queue: Queue, global: &Global, args: &Args, shared: &Shared) -> Result<Tally, CliError> {
+    let (n, post) = (queue.shard.share.index(), queue.shard.post.clone());
+    let mut session = Session::on(queue);
+    args.profile.begin_nth(&mut session, "tcpserver", n)?;
     if session.phy == Phy::Cable {
-        demonstrate(&mut session, &args);
-        args.count = args.count.or(Some(1));
+        demonstrate(&mut session, args);
     }
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), args.port);
     let mut listener = Connection::listener(any, args.backlog as usize);
     args.profile.apply(&mut listener);
     if args.fastopen {
-        session.host.transports().2.config_mut().fastopen_server = true;
+        let tcp = &mut session.host.transports().2;
+        tcp.config_mut().fastopen_server = true;
+        // A cookie that one of them gave out is shown to another.
+        tcp.set_fastopen_keys(shared.key(), None);
         listener.set_fastopen(u16::try_from(args.backlog).unwrap_or(u16::MAX));
     }
     let listener = session
@@ -145,28 +184,26 @@ pub fn run(global: &Global, mut args: Args) -> Result<ExitCode, CliError> {
         .open(listener)
         .map_err(|e| CliError::setup(format_args!("port {}", args.port), e))?;
     let mut server = Server {
-        args: &args,
+        args,
+        shared,
         json: global.json,
         verbose: global.verbosity() > 0,
         listener,
         open: HashMap::new(),
         leaving: Vec::new(),
         scratch: vec![0; 1 << 18],
-        accepted: 0,
-        finished: 0,
-        failed: 0,
-        received: 0,
-        sent: 0,
+        tally: Tally::default(),
         stdin: false,
-        begin: session.now(),
         every: stats::Every::new(args.profile.interval, session.now()),
     };
-    server.banner(&session)?;
+    // Frames that come before all stacks listen wait in their queues.
+    if n == 0 {
+        server.banner(&session)?;
+    }
     let ended = server.run(&mut session);
-    let code = server.summary(&session)?;
-    let ended = ended.and_then(|()| session.see_off());
+    server.tally.passed = post.passed();
     let traced = trace::finish();
-    ended.and(traced).map(|()| code)
+    ended.and(traced).map(|()| server.tally)
 }
 
 /// On a cable nobody connects by himself: the other host does, once.
@@ -179,7 +216,7 @@ fn demonstrate(session: &mut Session, args: &Args) {
 
 impl Server<'_> {
     fn run(&mut self, session: &mut Session) -> Result<(), CliError> {
-        let mut stopping: Option<Instant> = None;
+        let (mut stopping, mut left): (Option<Instant>, bool) = (None, false);
         loop {
             let mut moved = false;
             while let Some(h) = session.host.next_news::<Connection, _>() {
@@ -200,7 +237,7 @@ impl Server<'_> {
             if self.every.due(session.now()) {
                 self.tell(session)?;
             }
-            let enough = self.args.count.is_some_and(|count| self.finished >= count);
+            let enough = self.shared.is_enough(self.args.count);
             let empty = session.host.sockets::<Connection, _>().is_empty();
             if (enough || stop::asked()) && stopping.is_none() {
                 stopping = Some(session.now() + GRACE);
@@ -212,10 +249,16 @@ impl Server<'_> {
                     });
                 }
             }
-            if let Some(until) = stopping
-                && (empty || session.now() >= until)
-            {
-                return self.end(session);
+            if let Some(until) = stopping {
+                let late = session.now() >= until;
+                if !left && (empty || late) {
+                    left = true;
+                    self.end(session)?;
+                    self.shared.leave(false);
+                }
+                if left && (late || self.shared.is_over()) {
+                    return Ok(());
+                }
             }
             let until = if moved { Some(session.now()) } else { stopping };
             session.turn(self.every.or(until), &[])?;
@@ -275,8 +318,8 @@ impl Server<'_> {
             let Ok(Some(peer)) = session.host.socket(h).look(|socket| socket.peer_addr()) else {
                 continue;
             };
-            self.accepted += 1;
-            let work = match self.work(self.accepted) {
+            self.tally.accepted += 1;
+            let work = match self.work(self.shared.accept()) {
                 Ok(work) => work,
                 Err(e) => {
                     eprintln!("{}", e.of("tcpserver"));
@@ -398,10 +441,10 @@ impl Server<'_> {
                 let _ = session.host.close(h);
             }
         }
-        self.finished += 1;
-        self.failed += u64::from(error.is_some());
-        self.received += one.received;
-        self.sent += one.sent;
+        self.tally.failed += u64::from(error.is_some());
+        self.tally.received += one.received;
+        self.tally.sent += one.sent;
+        self.shared.finish(self.args.count);
         let time = session.now().saturating_since(one.since);
         self.closed(&one, time, error, stats)
     }

@@ -1,12 +1,12 @@
 //! What the server says: where it listens, what each connection carried, and a sentence at the end.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use netstrata::tcp::TcpError;
 
-use super::{One, Server};
+use super::shared::Tally;
+use super::{Args, One, Server};
 use crate::errors::CliError;
 use crate::session::{Rate, Session};
 use crate::{stats, units};
@@ -26,16 +26,24 @@ impl Server<'_> {
             _ => "echo",
         };
         let mut out = self.log();
+        let stacks = self.shared.stacks();
         if self.json {
-            let line = serde_json::json!({
+            let mut line = serde_json::json!({
                 "event": "listening", "addresses": addresses, "port": port,
                 "phy": phy.to_string(), "mode": mode,
             });
+            if stacks > 1 {
+                line["queues"] = stacks.into();
+            }
             return writeln!(out, "{line}");
         }
+        let queues = match stacks {
+            1 => String::new(),
+            n => format!("{n} queues, "),
+        };
         writeln!(
             out,
-            "Listening on {} port {port} ({phy}, {mode}).",
+            "Listening on {} port {port} ({phy}, {queues}{mode}).",
             addresses.join(", ")
         )?;
         if self.verbose {
@@ -44,19 +52,9 @@ impl Server<'_> {
         out.flush()
     }
 
-    /// Where lines for people go: not between the octets of a connection.
+    /// See [`log`].
     pub(super) fn log(&self) -> Box<dyn Write> {
-        let data = self.args.sink
-            && self
-                .args
-                .file
-                .as_deref()
-                .is_some_and(|f| f.as_os_str() == "-");
-        if data {
-            Box::new(io::stderr())
-        } else {
-            Box::new(io::stdout())
-        }
+        log(self.args)
     }
 
     /// The numbers of connections under way.
@@ -103,32 +101,49 @@ impl Server<'_> {
         }
         Ok(out.flush()?)
     }
+}
 
-    pub(super) fn summary(&self, session: &Session) -> Result<ExitCode, CliError> {
-        let time = session.now().saturating_since(self.begin);
-        let mut out = self.log();
-        if self.json {
-            let line = serde_json::json!({
-                "event": "summary", "connections": self.accepted, "failed": self.failed,
-                "received": self.received, "sent": self.sent,
-                "seconds": time.as_micros() as f64 / 1e6,
-            });
-            writeln!(out, "{line}")?;
-        } else {
-            let size = units::octets;
-            let plural = if self.accepted == 1 { "" } else { "s" };
-            write!(out, "{} connection{plural}", self.accepted)?;
-            if self.failed > 0 {
-                write!(out, " ({} failed)", self.failed)?;
-            }
-            writeln!(
-                out,
-                ", received {}, sent {}.",
-                size(self.received),
-                size(self.sent)
-            )?;
+/// The sentence at the end: what came in `time`, on all stacks together.
+pub(super) fn summary(args: &Args, json: bool, all: &[Tally], time: Duration) -> io::Result<()> {
+    let sum = Tally::sum(all);
+    let mut out = log(args);
+    let several = all.len() > 1;
+    if json {
+        let mut line = serde_json::json!({
+            "event": "summary", "connections": sum.accepted, "failed": sum.failed,
+            "received": sum.received, "sent": sum.sent,
+            "seconds": time.as_micros() as f64 / 1e6,
+        });
+        if several {
+            let each: Vec<_> = all.iter().map(|one| one.accepted).collect();
+            line["queues"] = each.into();
+            line["passed"] = sum.passed.into();
         }
-        out.flush()?;
-        Ok(ExitCode::SUCCESS)
+        writeln!(out, "{line}")?;
+        return out.flush();
+    }
+    let size = units::octets;
+    let plural = if sum.accepted == 1 { "" } else { "s" };
+    write!(out, "{} connection{plural}", sum.accepted)?;
+    if several {
+        let each: Vec<_> = all.iter().map(|one| one.accepted.to_string()).collect();
+        write!(out, " ({} by queue)", each.join(", "))?;
+    }
+    if sum.failed > 0 {
+        write!(out, " ({} failed)", sum.failed)?;
+    }
+    let (received, sent) = (size(sum.received), size(sum.sent));
+    writeln!(out, ", received {received}, sent {sent}.")?;
+    out.flush()
+}
+
+/// Where lines for people go: not between the octets of a connection.
+fn log(args: &Args) -> Box<dyn Write> {
+    let file = args.file.as_deref().filter(|_| args.sink);
+    if file.is_some_and(|f| f.as_os_str() == "-") {
+        Box::new(io::stderr().lock())
+    } else {
+        // Held until the line is whole: several stacks may have something to say.
+        Box::new(io::stdout().lock())
     }
 }
