@@ -8,11 +8,15 @@
 //! ```
 //!
 //! On a cable there is one for each stack, with two visitors at its end. On a tap the kernel
-//! spreads connections over the queues, and stacks serve whoever comes until Ctrl-C, as root:
+//! spreads connections over the queues, and stacks serve whoever comes until Ctrl-C, which resets
+//! who is there still and prints the counts; as root:
 //! `cargo run --release --example shards -- --queues 2 --phy tap:tap0 --addr 192.168.1.2/24`
 
+#[path = "support/stop.rs"]
+mod stop;
 mod support;
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use netstrata::Stack;
@@ -31,6 +35,8 @@ fn main() -> Result<(), Trouble> {
         _ => return Err("expected --queues COUNT".into()),
     };
     let shards = settings.open_shards(queues)?;
+    let bells = shards.iter().map(|shard| shard.at.runner.bell());
+    stop::listen(bells.collect())?;
     for served in on_threads(shards, serve) {
         println!("{}", served?);
     }
@@ -60,11 +66,13 @@ fn serve(shard: Shard) -> Result<String, Trouble> {
     let listener = host.open(Connection::listener(SocketAddr::new(here, PORT), 128))?;
     let (mut runner, mut scratch) = (at.runner, support::buffer());
     let (mut connections, mut octets) = (0, 0);
-    while guests > 0 {
+    let mut open = HashSet::new();
+    while guests > 0 && !stop::asked() {
         runner.turn(&mut [&mut host, &mut far], None)?;
         while let Some(h) = host.next_news::<Connection, _>() {
             while let Some(guest) = host.socket(listener).accept() {
                 connections += 1;
+                open.insert(guest);
                 if guests == usize::MAX {
                     host.socket(guest)
                         .look(|guest| println!("{name}: {guest:?}"))?;
@@ -74,12 +82,19 @@ fn serve(shard: Shard) -> Result<String, Trouble> {
                 let (moved, ended) = echo(&mut host, h, &mut scratch)?;
                 octets += moved;
                 if ended {
+                    open.remove(&h);
                     host.close(h)?;
                     guests = guests.saturating_sub(1);
                 }
             }
         }
     }
+    for h in open {
+        host.socket(h).with(|guest| guest.abort())?;
+    }
+    // What was said last leaves with this turn.
+    let now = runner.now();
+    runner.turn(&mut [&mut host, &mut far], Some(now))?;
     let passed = post.passed();
     Ok(format!(
         "{name}: {connections} connections, {octets} octets, {passed} frames for others"
