@@ -94,7 +94,9 @@ impl<R: RecvBuf, T, C> TcpSocket<R, T, C> {
         if matches!(tcb.state, State::Closed | State::TimeWait) {
             return unread;
         }
-        unread.saturating_add(tcb.rcv_wnd() as usize)
+        // A window of one unit of its scale may be wider than the buffer, which holds no more for that.
+        let all = unread.saturating_add(tcb.rcv_wnd() as usize);
+        all.min(self.rx.capacity())
     }
 
     /// Something was read, or the connection ended: of what was promised less is left, and the

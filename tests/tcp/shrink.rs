@@ -119,3 +119,38 @@ fn the_end_of_a_connection_ends_shrinking() {
     let size = script.host.socket(h).look(|s| s.recv_buffer_size());
     assert_eq!(size, Ok(1000));
 }
+
+/// A window is never less than one unit of its scale (RFC 7323 §2.2), which may be wider than the
+/// buffer. What that promises too much the buffer does not grow for, however often it shrinks.
+#[test]
+fn a_unit_of_the_scale_is_no_promise() {
+    let config = netstrata::tcp::Config {
+        receive_buffer: 4096,
+        receive_buffer_max: 1 << 30,
+        ..Default::default()
+    };
+    let mut script = host_with(Tcp::new().with_config(config));
+    let socket = TcpSocket::listener((EAST, PORT).into(), 4);
+    let listener = script.host.open(socket).unwrap();
+    script.play(
+        "
+        < S 0:0 win 65535 <mss 1000,nop,wscale 0>
+        < . ack 1 win 65535
+        ",
+    );
+    let h = script.host.socket(listener).accept().unwrap();
+    let set = |octets| {
+        move |host: &mut Host| {
+            let set = |s: &mut Socket| s.set_recv_capacity(octets);
+            host.socket(h).with(set).unwrap()
+        }
+    };
+    assert_eq!(script.app("shrink", set(4096)), 4096);
+    for n in 0..20 {
+        let from = 1 + n * 1000;
+        script.peer(&format!(". {from}:{} ack 1 win 65535", from + 1000));
+        assert_eq!(script.app("shrink", set(5)), 4096, "after {n} segments");
+        let held = script.host.socket(h).look(|s| s.readable()).unwrap();
+        assert!(held <= 4096, "{held} octets held");
+    }
+}

@@ -7,6 +7,16 @@ use netstrata::tcp::{Config, Cookies, Ecn, Limits, MemoryLimits, MtuProbing};
 
 use super::draw::{Draws, pick, skewed};
 
+/// What a model knew when a seed failed in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Age {
+    First,
+    /// Things that few applications do.
+    Rare,
+    /// Things that seldom befall hosts.
+    Odd,
+}
+
 /// Everything about a run that does not change in it.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -46,6 +56,8 @@ pub struct Case {
     /// Applications also do what few of them do, and memory may be short. Seeds that were kept
     /// before there was that go on without.
     pub rare: bool,
+    /// What seldom befalls hosts befalls these; seeds kept before there was that go on without.
+    pub odd: bool,
 }
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -192,10 +204,11 @@ fn limits(draws: Draws, side: &str, bounded: bool) -> Limits {
 }
 
 impl Case {
-    /// The case of a seed; with rare things, without, or as it draws.
-    pub fn new(seed: u64, rare: Option<bool>) -> Self {
+    /// The case of a seed, as a model of this age drew it.
+    pub fn new(seed: u64, age: Age) -> Self {
         let draws = Draws(seed);
-        let rare = rare.unwrap_or_else(|| draws.chance("rare", 60));
+        let rare = age > Age::First && draws.chance("rare", 60);
+        let odd = age > Age::Rare && draws.chance("odd", 40);
         let mut sizes = draws.of("buffers");
         let mut buffer = || {
             pick(
@@ -268,6 +281,7 @@ impl Case {
             fast_open: draws.chance("fast open", 30),
             healed,
             rare,
+            odd,
         }
     }
 

@@ -66,6 +66,18 @@ impl<T: TxToken> TxToken for Sent<T> {
         let whole = meta.csum.is_none();
         eye.moved.fetch_add(1, Ordering::Relaxed);
         if watch.sends(eye.now, eye.side, &frame, meta.gso, whole) {
+            // The first piece goes the usual way, the other takes a short one.
+            let pieces = whole.then(|| watch.cut(&frame)).flatten();
+            if let Some([first, second]) = pieces {
+                watch.arrives(eye.now, 1 - eye.side, &frame, true);
+                watch.late[1 - eye.side].push_back(second);
+                drop(watch);
+                let plain = TxMeta::default();
+                return token.send_gather(first.len(), [&[], &[]], plain, |to| {
+                    to.copy_from_slice(&first);
+                    Ok(())
+                });
+            }
             drop(watch);
             return token.send_gather(head, payload, meta, |to| {
                 to.copy_from_slice(&filled);
@@ -137,10 +149,15 @@ impl Device for Watched {
         let mut taken = 0;
         while taken < budget {
             let mut watch = self.watch.borrow_mut();
-            let Some(frame) = watch.forged[self.side].pop_front() else {
+            let frame = if let Some(frame) = watch.late[self.side].pop_front() {
+                watch.arrives(now, self.side, &frame, true);
+                frame
+            } else if let Some(frame) = watch.forged[self.side].pop_front() {
+                watch.forges(now, self.side, &frame);
+                frame
+            } else {
                 break;
             };
-            watch.forges(now, self.side, &frame);
             drop(watch);
             let token = self.fault.transmit(now);
             let token = token.map(|token| Sent(token, eye.clone()));

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use netstrata::socket::{ReadBuf, RecvBuf, Rx, SendBuf, SlabSockets, Tx, WriteBuf};
 
-use super::case::Case;
+use super::case::{Age, Case};
 use super::rings::{Kind, Rings};
 use super::watch::Watch;
 use super::world::World;
@@ -62,10 +62,10 @@ where
 ///
 /// # Errors
 /// All there is to say about what went wrong.
-pub fn run(seed: u64, trace: bool, rare: Option<bool>) -> Result<Outcome, String> {
+pub fn run(seed: u64, trace: bool, age: Age) -> Result<Outcome, String> {
     let watch = Rc::new(RefCell::new(Watch::default()));
     watch.borrow_mut().trace = trace;
-    let case = Case::new(seed, rare);
+    let case = Case::new(seed, age);
     if trace {
         println!("{case:#?}");
     }

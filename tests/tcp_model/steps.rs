@@ -51,8 +51,10 @@ where
     pub fn step(&mut self) {
         let flows = self.ends.iter().filter(|e| !e.accepted).count();
         let rare = self.case.rare && self.rng.below(100) < 15;
+        let odd = self.case.odd && self.rng.below(100) < 8;
         match self.rng.below(100) {
             _ if rare => self.rare(),
+            _ if odd => self.odd(),
             0..12 if flows < self.case.flows => self.begin(),
             0..12 => {}
             12..14 => self.door(),
@@ -99,6 +101,8 @@ where
                     self.listen(1 - side, port);
                 }
                 let own = pick(&mut self.rng, &[0, 0, 0, 5000, 5001]);
+                // Accepted late, those from one port could not be told from each other.
+                let own = if self.case.odd { 0 } else { own };
                 self.connect(side, own, port);
             }
         }

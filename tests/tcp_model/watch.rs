@@ -11,7 +11,7 @@ use netstrata::phy::{Gso, Instant};
 use netstrata::wire::{Ipv4, Tcp, TcpOptions, protocol};
 
 use super::spans::Spans;
-use crate::support::pattern;
+use crate::support::{Seed, pattern};
 
 /// Frames kept for the report of a failure.
 const KEPT: usize = 120;
@@ -55,6 +55,8 @@ struct Flow {
     odd: bool,
     /// Memory may be short: what came out of order may be forgotten (RFC 2018 §8).
     tight: bool,
+    /// Its timestamps may seem to go back.
+    aged: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +77,24 @@ pub struct Watch {
     pub sent: [u64; 2],
     /// Frames that come to a host from nowhere.
     pub forged: [VecDeque<Vec<u8>>; 2],
+    /// Frames of the other host that come by another way than the cable.
+    pub late: [VecDeque<Vec<u8>>; 2],
     /// Octets of a packet that the path carries.
     pub path_mtu: usize,
     /// It does not say so when a packet is larger.
     pub black_hole: bool,
     /// The last segments of each host, for forged errors to quote.
     pub recent: [VecDeque<Vec<u8>>; 2],
+    /// Some packets of each host from long ago.
+    pub old: [VecDeque<Vec<u8>>; 2],
+    /// One packet of so many comes in two pieces.
+    pub cuts: usize,
+    /// What the path draws.
+    pub chance: Option<Seed>,
+    /// Packets cut so far.
+    pub pieces: u16,
+    /// The last SYN that began a connection: its port, when, its sequence number.
+    pub begun: Option<(u16, Instant, u32)>,
     /// Memory may be short.
     pub tight: bool,
     /// Print everything.
@@ -173,6 +187,10 @@ impl Watch {
             recent.pop_front();
         }
         recent.push_back(packet.to_vec());
+        self.keep(side, packet, whole);
+        if seen.tcp.flags.syn() && !seen.tcp.flags.ack() {
+            self.begun = Some((seen.tcp.src, now, seen.tcp.seq));
+        }
         assert!(!seen.options.malformed, "malformed options");
         let key = if side == 0 {
             (seen.tcp.src, seen.tcp.dst)
@@ -218,6 +236,13 @@ impl Watch {
                 let past = seq + seen.text.len() as u64 + u64::from(seen.tcp.flags.fin());
                 way.arrived.insert(seq, past);
             }
+        }
+    }
+
+    /// So much time passed that timestamps begin anew (RFC 7323 §5.5).
+    pub fn forget_stamps(&mut self) {
+        for flow in self.flows.values_mut() {
+            flow.aged = true;
         }
     }
 
@@ -451,7 +476,7 @@ impl Flow {
         if !tcp.flags.syn() {
             assert_eq!(options.timestamps.is_some(), agreed, "timestamps");
         }
-        if let (Some((value, echo)), true) = (options.timestamps, agreed) {
+        if let (Some((value, echo)), true) = (options.timestamps, agreed && !self.aged) {
             if let Some(before) = own.stamp {
                 assert!(value.wrapping_sub(before) < 1 << 31, "TSval goes back");
             }
