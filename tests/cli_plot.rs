@@ -354,6 +354,54 @@ fn no_picture_outgrows_its_pixels() {
     assert!(svg.len() < 3 << 20, "{} octets", svg.len());
 }
 
+/// A clock that was set back: a picture as long as the longest time, not one drawn off the paper.
+#[test]
+fn times_that_go_back() {
+    let event = |t: &str, seq: u32| {
+        format!(
+            r#"{{"t":{t},"c":1,"e":"sent","seq":{seq},"len":1000,"flags":".","ack":0,"wnd":9}}"#
+        )
+    };
+    let opened = r#"{"t":0,"c":1,"e":"opened","local":"a","peer":"b","state":"SYN-SENT"}"#;
+    let (late, early) = (event("1e7", 0), event("1", 1000));
+    let lines = [HEAD, opened, &late, &early, r#"{"t":2,"e":"end"}"#];
+    let trace = written("back.trace", lines.map(|line| format!("{line}\n")).concat());
+
+    let payload = &[7; 1000];
+    let segment = |seq| {
+        Segment {
+            seq,
+            payload,
+            ..Segment::default()
+        }
+        .frame()
+    };
+    let mut capture = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+        capture.extend(word.to_le_bytes());
+    }
+    for (seconds, frame) in [
+        (0, segment(0)),
+        (10_000_000, segment(1000)),
+        (1, segment(2000)),
+    ] {
+        let len = frame.len() as u32;
+        for word in [seconds, 0, len, len] {
+            capture.extend(word.to_le_bytes());
+        }
+        capture.extend(frame);
+    }
+    let capture = written("back.pcap", capture);
+    for file in [&trace, &capture] {
+        let texts = texts(&picture(&[file.path()]));
+        let totals = texts.iter().find(|t| t.contains(" segments; "));
+        assert!(
+            totals.is_some_and(|t| t.contains(" in 10000000 s: ")),
+            "{totals:?}"
+        );
+    }
+}
+
 #[test]
 fn damaged_traces() {
     let whole = trace();

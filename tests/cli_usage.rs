@@ -142,3 +142,24 @@ fn shells_and_man_are_told() {
         "{said}"
     );
 }
+
+/// Whoever read standard error has gone: that is no reason to fail.
+#[test]
+fn nobody_reads_the_errors() {
+    use std::process::{Command, Stdio};
+    for words in [
+        "tcpclient -v --size 1K",
+        "tcpclient --source --size 1K --output -",
+        "ping -c 1 10.9.9.9",
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_strata"))
+            .args(words.split(' '))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stderr.take());
+        let code = child.wait().unwrap().code();
+        assert!(matches!(code, Some(0..=2)), "{words}: {code:?}");
+    }
+}

@@ -43,8 +43,8 @@ struct Interface {
     link: Link,
     /// `if_tsresol`: power of ten, or of two with the top bit.
     resolution: u8,
-    /// `if_tsoffset`: seconds to add.
-    offset: u64,
+    /// `if_tsoffset`: seconds to add, negative ones to take off.
+    offset: i64,
 }
 
 impl Reader {
@@ -85,7 +85,7 @@ impl Reader {
         }
     }
 
-    /// How the frames begin, as far as the file has said it: for the line above a dump.
+    /// The file's name as it was given.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -205,7 +205,9 @@ impl Interface {
         for option in &block.options {
             match option {
                 InterfaceDescriptionOption::IfTsResol(power) => interface.resolution = *power,
-                InterfaceDescriptionOption::IfTsOffset(seconds) => interface.offset = *seconds,
+                InterfaceDescriptionOption::IfTsOffset(seconds) => {
+                    interface.offset = seconds.cast_signed()
+                }
                 _ => {}
             }
         }
@@ -213,15 +215,15 @@ impl Interface {
     }
 
     fn stamp(&self, ticks: u64) -> Stamp {
-        let ticks = u128::from(ticks) * 1_000_000_000;
+        let ticks = i128::from(ticks) * 1_000_000_000;
         let power = u32::from(self.resolution & 0x7f);
         let nanos = if self.resolution & 0x80 != 0 {
             ticks.checked_shr(power).unwrap_or(0)
         } else {
-            10u128.checked_pow(power).map_or(0, |unit| ticks / unit)
+            10i128.checked_pow(power).map_or(0, |unit| ticks / unit)
         };
-        let nanos = nanos + u128::from(self.offset) * 1_000_000_000;
-        Stamp(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let nanos = nanos + i128::from(self.offset) * 1_000_000_000;
+        Stamp(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX))
     }
 }
 
@@ -308,5 +310,32 @@ fn broken(name: &str, e: PcapError) -> CliError {
         PcapError::IoError(e) if name == STANDARD => e.into(),
         PcapError::IoError(e) => CliError::failed(name, e),
         e => CliError::failed(name, e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_ticks_from_an_offset() {
+        let stamp = |resolution, offset, ticks| {
+            let link = Link::Ethernet;
+            let interface = Interface {
+                link,
+                resolution,
+                offset,
+            };
+            interface.stamp(ticks).0
+        };
+        assert_eq!(stamp(6, 0, 1_500_000), 1_500_000_000);
+        assert_eq!(stamp(9, 2, 1), 2_000_000_001);
+        assert_eq!(stamp(0x80 | 1, 0, 3), 1_500_000_000);
+        // Signed, as draft-ietf-opsawg-pcapng has it.
+        assert_eq!(stamp(6, -2, 5_000_000), 3_000_000_000);
+        assert_eq!(stamp(6, -2, 1), 0);
+        assert_eq!(stamp(0, i64::MAX, u64::MAX), u64::MAX);
+        assert_eq!(stamp(0x7f, i64::MIN, u64::MAX), 0);
+        assert_eq!(stamp(0xff, 1, u64::MAX), 1_000_000_000);
     }
 }

@@ -12,7 +12,7 @@ use netstrata::phy::Instant;
 use netstrata::socket::Handle;
 use netstrata::transport::datagram::Why;
 
-use crate::errors::CliError;
+use crate::errors::{CliError, note};
 use crate::global::Global;
 use crate::session::Session;
 use crate::stop;
@@ -181,7 +181,7 @@ impl Ping<'_> {
             }
             Ok(Err(e)) => {
                 self.stats.errors += 1;
-                eprintln!("strata ping: request {seq}: {e}");
+                note!("strata ping: request {seq}: {e}");
             }
             Err(e) => return Err(CliError::failed("socket", e)),
         }

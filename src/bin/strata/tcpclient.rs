@@ -15,7 +15,7 @@ use netstrata::socket::Handle;
 use netstrata::socket::SocketSet;
 use netstrata::tcp::State;
 
-use crate::errors::CliError;
+use crate::errors::{CliError, note};
 use crate::global::Global;
 use crate::profile::Profile;
 use crate::session::{Session, passed};
@@ -338,7 +338,7 @@ impl Client<'_> {
         if self.verbose && state != one.state {
             let local = local.map_or_else(|| "?".into(), |local| local.to_string());
             for state in passed(one.state, state, result.is_err()) {
-                eprintln!("[{state}] {local} -> {}", self.to);
+                note!("[{state}] {local} -> {}", self.to);
             }
         }
         one.state = state;
@@ -362,7 +362,7 @@ impl Client<'_> {
                     .with(|socket| socket.abort());
                 let _ = session.host.close(one.handle);
                 let hint = self.hint(&trouble);
-                eprintln!("strata tcpclient: {}: {trouble}{hint}", self.to);
+                note!("strata tcpclient: {}: {trouble}{hint}", self.to);
                 return Ok(true);
             }
         };

@@ -16,7 +16,7 @@ use netstrata::socket::{Handle, SocketSet};
 use netstrata::tcp::{Shutdown, State, TcpError};
 
 use self::shared::{Shared, Tally};
-use crate::errors::CliError;
+use crate::errors::{CliError, note};
 use crate::global::Global;
 use crate::profile::Profile;
 use crate::session::{self, Queue, Session, passed};
@@ -316,13 +316,14 @@ impl Server<'_> {
     fn accept(&mut self, session: &mut Session) -> Result<(), CliError> {
         while let Some(h) = session.host.socket(self.listener).accept() {
             let Ok(Some(peer)) = session.host.socket(h).look(|socket| socket.peer_addr()) else {
+                let _ = session.host.close(h);
                 continue;
             };
             self.tally.accepted += 1;
             let work = match self.work(self.shared.accept()) {
                 Ok(work) => work,
                 Err(e) => {
-                    eprintln!("{}", e.of("tcpserver"));
+                    note!("{}", e.of("tcpserver"));
                     let _ = session.host.socket(h).with(|socket| socket.abort());
                     let _ = session.host.close(h);
                     continue;
@@ -412,7 +413,7 @@ impl Server<'_> {
             Ok(false) => Ok(()),
             Ok(true) => self.finish(session, h, None),
             Err((why, error)) => {
-                eprintln!("strata tcpserver: {peer}: {why}");
+                note!("strata tcpserver: {peer}: {why}");
                 let _ = session.host.socket(h).with(|socket| socket.abort());
                 self.finish(session, h, error.or(Some(TcpError::Aborted)))
             }

@@ -48,11 +48,12 @@ pub fn sum<'a>(all: impl IntoIterator<Item = &'a Figures>) -> Figures {
     let (mut sum, mut count) = (Figures::default(), 0u32);
     for one in all {
         count += 1;
-        sum.octets += one.octets;
-        sum.packets += one.packets;
-        sum.lost += one.lost;
-        sum.out_of_order += one.out_of_order;
-        sum.retransmits += one.retransmits;
+        // Not all of them are ours: a peer may say any number.
+        sum.octets = sum.octets.saturating_add(one.octets);
+        sum.packets = sum.packets.saturating_add(one.packets);
+        sum.lost = sum.lost.saturating_add(one.lost);
+        sum.out_of_order = sum.out_of_order.saturating_add(one.out_of_order);
+        sum.retransmits = sum.retransmits.saturating_add(one.retransmits);
         sum.jitter += (one.jitter - sum.jitter) / f64::from(count);
     }
     sum
@@ -153,6 +154,20 @@ mod tests {
         let between = b.since(&a);
         assert_eq!((between.octets, between.packets, between.lost), (20, 5, -2));
         assert_eq!(between.missing(), 0);
+    }
+
+    #[test]
+    fn a_peer_may_say_any_number() {
+        let most = Figures {
+            octets: i64::MAX as u64,
+            packets: i64::MAX as u64,
+            lost: i64::MAX,
+            out_of_order: i64::MAX as u64,
+            retransmits: i64::MAX as u64,
+            ..Figures::default()
+        };
+        let all = sum([&most; 3]);
+        assert_eq!((all.octets, all.lost), (u64::MAX, i64::MAX));
     }
 
     #[test]

@@ -214,7 +214,8 @@ impl Connection {
             return;
         }
         let begin = *self.begin.get_or_insert(seen.time);
-        let t = seen.time.since(begin) as f64 / 1e9;
+        // A clock that was set back stands still until it has caught up.
+        let t = (seen.time.since(begin) as f64 / 1e9).max(self.low.flow.seconds);
         let (way, other) = if seen.src == ends.0 {
             (&mut self.low, &mut self.high)
         } else {

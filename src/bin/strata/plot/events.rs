@@ -33,6 +33,9 @@ impl std::fmt::Display for Bad {
     }
 }
 
+/// Seconds beyond which a time is none: they are told from the next at microseconds below it.
+const LATEST: f64 = 1e9;
+
 /// Both directions of a connection.
 #[derive(Debug, Default)]
 pub struct Connection {
@@ -90,7 +93,8 @@ fn lines(mut input: impl BufRead, connections: &mut Vec<Connection>) -> Result<(
             control = event["congestion"].as_str().map(str::to_owned);
             continue;
         }
-        let (Some(t), Some(kind)) = (event["t"].as_f64(), event["e"].as_str()) else {
+        let t = event["t"].as_f64().filter(|t| t.abs() < LATEST);
+        let (Some(t), Some(kind)) = (t, event["e"].as_str()) else {
             return Err(Bad::Line(number));
         };
         if kind == "end" {
@@ -150,7 +154,7 @@ impl Connection {
     }
 
     fn event(&mut self, t: f64, kind: &str, event: &Value) {
-        let t = (t - self.begin).max(0.0);
+        let t = (t - self.begin).max(self.out.seconds);
         self.out.seconds = t;
         self.back.seconds = t;
         let number = |name: &str| event[name].as_u64();

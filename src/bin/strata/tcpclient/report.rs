@@ -137,13 +137,13 @@ impl Client<'_> {
         let stats = self.connections.iter().filter_map(|one| one.stats.as_ref());
         for line in stats.chain([&line]) {
             if self.output_to_stdout() {
-                eprintln!("{line}");
+                note!("{line}");
             } else {
                 writeln!(io::stdout(), "{line}")?;
             }
         }
         if short {
-            eprintln!(
+            note!(
                 "strata tcpclient: {}: the server sent less than was expected",
                 self.to
             );
