@@ -1,8 +1,9 @@
 //! A device of one of several stacks with one address: it hands frames that came to the wrong
 //! queue to the stack they belong to, and hands up what others bring.
 //!
-//! Invariant: nothing is shared but the letter boxes (and, over AF_XDP, a table of words). Each has one reader and room for
-//! [`ROOM`] frames; a frame that finds none is lost, as on a wire, and counted. Nobody waits.
+//! Invariant: nothing is shared but the letter boxes (and, over AF_XDP, a table of words). Each has
+//! one reader and room for [`ROOM`] frames; a frame that finds none is lost, as on a wire, and
+//! counted. Nobody waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
