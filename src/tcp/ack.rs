@@ -53,11 +53,16 @@ impl<C: Congestion> Tcb<C> {
         {
             self.take_window(segment);
         }
+        let again = advance == 0 && segment.ack == self.snd_una;
+        let bare = segment.is_empty() && self.snd_wnd == old_wnd;
         if flight == 0 && heard.twice.is_none() {
+            if again && bare && segment.options.sack.is_empty() {
+                // Nothing but a probe that came twice can have caused it.
+                self.probe_answered(now, &heard, true);
+            }
             return;
         }
-        let same = advance == 0 && segment.ack == self.snd_una && self.in_flight() > 0;
-        let bare = segment.is_empty() && self.snd_wnd == old_wnd;
+        let same = again && self.in_flight() > 0;
         heard.duplicate = same && if self.sack { heard.reported > 0 } else { bare };
         let rtt = self.measure(cfg, now, echo, advance > 0, &heard);
         let ack = recovery::Ack {

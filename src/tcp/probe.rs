@@ -118,7 +118,9 @@ impl<C: Congestion> Tcb<C> {
             return;
         }
         let new = self.flight.tail == Tail::New;
-        if new || heard.twice.is_some() || duplicate {
+        // What came twice must be the probe: the network may have made two of anything else.
+        let twice = heard.twice.is_some_and(|(_, hi)| hi == end);
+        if new || twice || duplicate {
             self.flight.tail = Tail::No;
         } else if una.gt(end) {
             self.flight.tail = Tail::No;

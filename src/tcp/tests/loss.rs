@@ -109,7 +109,8 @@ fn timeout() {
     snapshot!("timeout", text);
 }
 
-/// After a timeout only what was not reported is sent again.
+/// RFC 6675 §5.1: after a timeout only what was not reported is sent again, also where the
+/// acknowledgments that follow do not report it once more.
 #[test]
 fn timeout_with_sack() {
     let mut h = Harness::accepted(plain(), 1000);
@@ -118,9 +119,11 @@ fn timeout_with_sack() {
         +100ms
         < . 1:1 ack 1 win 512 <sack 2001:3001>
         < . 1:1 ack 1 win 512 <sack 2001:4001>
-        +200ms
-        info
-        < . 1:1 ack 1001 win 512 <sack 2001:4001>
+        # the first is repeated, lost again, and its time comes 300 ms later
+        +325ms
+        recovery
+        # what was reported is not repeated in this one, and holds
+        < . 1:1 ack 1001 win 512
         < . 1:1 ack 4001 win 512
         < . 1:1 ack 5001 win 512
         < . 1:1 ack 6001 win 512
@@ -220,6 +223,29 @@ fn window_taken_back() {
     snapshot!("window_taken_back", start + &end);
 }
 
+/// RFC 9293 §3.8.6 (SHLD-15, SHLD-16), of several lost segments behind an edge that was taken
+/// back: what lies in the window is repeated, up to the edge and no octet beyond. Our
+/// acknowledgments do not claim a place beyond it, where the peer would take them for old
+/// (§3.10.7.4).
+#[test]
+fn repeated_up_to_the_edge() {
+    let mut h = Harness::accepted(plain(), 1000);
+    let text = h.play(
+        "write 6000
+        +100ms
+        # 20 units of 128 octets: to 2561
+        < . 1:1 ack 1 win 20 <sack 3001:6001>
+        < P. 1:101 ack 1 win 20 <sack 3001:6001>
+        +100ms
+        < . 101:101 ack 2561 win 0 <sack 3001:6001>
+        +1s
+        < . 101:101 ack 2561 win 512 <sack 3001:6001>
+        +50ms
+        < . 101:101 ack 6001 win 512",
+    );
+    snapshot!("edge_taken_back", text);
+}
+
 /// A lost FIN is repeated, with the text before it.
 #[test]
 fn lost_fin() {
@@ -317,8 +343,9 @@ fn lost_retransmission() {
     snapshot!("lost_retransmission", text);
 }
 
-/// A probe that repairs a loss on its own is a loss all the same; one that came twice is none:
-/// the acknowledgment was lost.
+/// RFC 8985 §7.4.2: a probe that repairs a loss on its own is a loss all the same; one that came
+/// twice is none: the acknowledgment was lost. A report of something else that came twice says
+/// nothing of it; an acknowledgment that says nothing new does, for the probe caused it.
 #[test]
 fn tail_probe_answered() {
     let script = "
@@ -334,6 +361,11 @@ fn tail_probe_answered() {
     let twice = "ack 3001 win 512 <sack 2001:3001>";
     let script = script.replace("ack 3001 win 512", twice);
     let text = text + &Harness::accepted(plain(), 1000).play(&script);
+    let other = script.replace("2001:3001>", "1:1001>");
+    let text = text + "# another came twice\n" + &Harness::accepted(plain(), 1000).play(&other);
+    // Without D-SACK, from a peer whose first acknowledgment came late.
+    let bare = script.replace(twice, "ack 3001 win 512\n< . 1:1 ack 3001 win 512");
+    let text = text + "# twice, not reported\n" + &Harness::accepted(plain(), 1000).play(&bare);
     snapshot!("tail_probe_answered", text);
 }
 
