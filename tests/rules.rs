@@ -59,6 +59,21 @@ fn exists(file: &str, name: &str) -> bool {
     false
 }
 
+/// Does a test show a whole exchange: is there a snapshot in it? What it calls does not count.
+fn shows(file: &str, name: &str) -> bool {
+    let text = read(&format!("{file}.rs"));
+    let begins = |line: &&str| line.trim_start().starts_with(&format!("fn {name}("));
+    let mut lines = text.lines().skip_while(|line| !begins(line));
+    let head = lines.next().unwrap_or_default();
+    let end = head.replace(head.trim_start(), "}");
+    lines
+        .take_while(|line| **line != end)
+        .any(|line| line.contains("snapshot!("))
+}
+
+/// Requirements that no exchange of segments shows: numbers that nobody can guess, and IP's.
+const NO_EXCHANGE: [&str; 4] = ["MUST-8", "MUST-9", "SHLD-1", "MUST-50"];
+
 fn all_exist(page: &str) -> Vec<Vec<String>> {
     let rows = rows(&read(page));
     assert!(!rows.is_empty(), "{page} has tables");
@@ -88,6 +103,10 @@ fn rfc9293() {
             .iter()
             .any(|no| cells[3].starts_with(no));
         assert!(!(must && none) || said, "{} has no test", cells[0]);
+        let bound = must || cells[1].starts_with("should");
+        let shown = tests(&cells[4]).iter().any(|(f, name)| shows(f, name));
+        let free = none || said || NO_EXCHANGE.contains(&cells[0].as_str());
+        assert!(!bound || shown || free, "{} shows no exchange", cells[0]);
     }
 }
 
@@ -96,6 +115,8 @@ fn other_rfcs() {
     let rows = all_exist("tests/tcp_rules.md");
     for cells in &rows {
         assert!(!tests(&cells[2]).is_empty(), "no test: {}", cells[1]);
+        let shown = tests(&cells[2]).iter().any(|(f, name)| shows(f, name));
+        assert!(shown, "shows no exchange: {}", cells[1]);
     }
 }
 

@@ -195,6 +195,7 @@ impl<H: Host> Script<H> {
             match word {
                 "ack" => tcp.ack = base.host_isn.unwrap_or(0).wrapping_add(number()),
                 "win" => tcp.window = number() as u16,
+                "urg" => tcp.urgent = number() as u16,
                 "seq" => {
                     let seq = number();
                     text = seq..seq;
@@ -317,6 +318,9 @@ impl<H: Host> Script<H> {
             write!(out, " ack {}", tcp.ack.wrapping_sub(PEER_ISN)).expect("memory");
         }
         write!(out, " win {}", tcp.window).expect("memory");
+        if tcp.flags.urg() {
+            write!(out, " urg {}", tcp.urgent).expect("memory");
+        }
         let options: Vec<String> = TcpOptionIter::new(options)
             .map(|option| match option {
                 Ok(TcpOption::Nop) => "nop".into(),

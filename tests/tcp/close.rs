@@ -32,7 +32,10 @@ fn we_close_first() {
     script.told("read", |host| read(host, h, 51));
     script.told("state", |host| state(host, h));
     assert_eq!(script.host.transports().0.waiting(), 1);
-    script.wait(60_000);
+    // RFC 9293 §3.6.1 (MUST-13): twice a segment's lifetime of 30 s.
+    script.wait(59_999);
+    assert_eq!(script.host.transports().0.waiting(), 1);
+    script.wait(1);
     assert_eq!(script.host.transports().0.waiting(), 0);
     snapshot!("tcp__we_close_first", script.transcript());
 }

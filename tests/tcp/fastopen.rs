@@ -325,6 +325,24 @@ fn losses_are_remembered() {
     assert_eq!(script.host.stats().tcp_fastopen_failed, 2);
 }
 
+/// RFC 7413 §4.2.1, and the profile: a SYN with cookie and text that is lost goes again after a
+/// second with neither; the text follows the handshake.
+#[test]
+fn profile_a_lost_syn_goes_again_without() {
+    let mut script = host_with(Tcp::new().with_config(plain()));
+    round(
+        &mut script,
+        10,
+        &format!("< S. 0:0 ack 1 win 65535 <mss 1460,{COOKIE}>"),
+    );
+    connect(&mut script, 10);
+    script.play(
+        "+3000ms
+        < S. 0:0 ack 1 win 65535 <mss 1460>",
+    );
+    snapshot!("tcp__fastopen_lost", script.transcript());
+}
+
 /// A connection that goes silent after Fast Open, for three timeouts, stops it for all servers
 /// for an hour.
 #[test]

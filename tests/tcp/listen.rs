@@ -243,6 +243,14 @@ fn two_listeners_of_one_address() {
             .unwrap();
     });
     assert_eq!(state(&mut script.host, late), "LISTEN");
+    // Each answers for its port, the refused attempt has disturbed nothing.
+    script.play(
+        "
+        < S 0:0 win 1000 <mss 1000>
+        < . 1:1 ack 1 win 1000
+        ",
+    );
+    snapshot!("tcp__two_listeners", script.transcript());
 }
 
 #[test]

@@ -197,6 +197,7 @@ fn an_old_connection_answers_a_syn() {
     snapshot!("tcp__half_open", script.transcript());
 }
 
+/// RFC 9293 §3.9.2.3 (MUST-46): nothing is sent to groups and broadcast; the application is told.
 #[test]
 fn an_address_of_nobody_cannot_be_connected_to() {
     let mut script = host();
@@ -218,5 +219,5 @@ fn an_address_of_nobody_cannot_be_connected_to() {
         assert_eq!(error, Some(netstrata::tcp::TcpError::NetUnreachable));
         assert_eq!(script.host.next_news::<Socket, _>(), Some(h));
     }
-    assert_eq!(script.transcript(), "");
+    insta::assert_snapshot!(script.transcript(), @"");
 }

@@ -57,6 +57,7 @@ const ENDS: [End; 4] = [
 /// reading gives the end and writing a broken pipe.
 #[test]
 fn errors_are_told_once_and_in_order() {
+    let mut texts = String::new();
     for end in &ENDS {
         for reads in [true, false] {
             let (mut script, h) = accepted("<mss 1000>");
@@ -89,8 +90,10 @@ fn errors_are_told_once_and_in_order() {
                 let error = with(&mut script, h, |s| s.take_error());
                 assert_eq!(error, None, "{}", end.what);
             }
+            texts += &format!("# {}: {failed}\n{}", end.what, script.transcript());
         }
     }
+    snapshot!("tcp__errors_told", texts);
 }
 
 /// Connecting without waiting: under way, then it stands, or there is an error, once.
@@ -180,6 +183,7 @@ fn profile_write_after_shut_wr() {
     assert_eq!(kind, std::io::ErrorKind::BrokenPipe);
     script.play("< . 1:1 ack 2 win 1000\n< P. 1:11 ack 2 win 1000");
     assert_eq!(recv(&mut script, h), Ok(10));
+    snapshot!("tcp__profile_shut_wr", script.transcript());
 }
 
 /// After a FIN `SIOCINQ` counts octets of text only, and `TCP_INQ` is 1 when none is left, so
@@ -357,19 +361,34 @@ fn keepalive_in_milliseconds() {
     snapshot!("tcp__keepalive_ms", script.transcript());
 }
 
-/// Urgent octets: there is news of them, and how many are left can be asked.
+/// RFC 9293 §3.8.5 (MUST-32, MUST-33): there is news of urgent octets as soon as the pointer
+/// comes, before they do, also where nothing else is news; how many are left can be asked.
 #[test]
 fn urgent_text_is_told_of() {
     let (mut script, h) = accepted("<mss 1000>");
+    let told = |script: &mut Script<Host>, line: &str| {
+        while script.host.next_news::<Socket, _>().is_some() {}
+        script.play(line);
+        let news = script.host.next_news() == Some(h);
+        let left = script.host.socket(h).look(|s| s.urgent()).unwrap();
+        script.note(&format!("news: {news}, urgent: {left} octets"));
+    };
+    // Twenty octets that have not come; the same again is no news; and twenty more.
+    told(&mut script, "< U. 1:1 ack 1 win 1000 urg 20");
+    told(&mut script, "< U. 1:1 ack 1 win 1000 urg 20");
+    told(&mut script, "< U. 1:1 ack 1 win 1000 urg 40");
+    told(&mut script, "< PU. 1:31 ack 1 win 1000 urg 40");
+    script.told("read", |host| read(host, h, 1));
+    told(&mut script, "< P. 31:51 ack 1 win 1000");
+    script.told("read", |host| read(host, h, 31));
+    told(&mut script, "< . 51:51 ack 1 win 1001");
     let flags = SendFlags {
         urgent: true,
         ..SendFlags::default()
     };
     let sent = with(&mut script, h, |s| s.send_with(&[1; 10], flags));
     assert_eq!(sent, Ok(10));
-    assert_eq!(script.host.next_news::<Socket, _>(), None);
-    let left = script.host.socket(h).look(|s| s.urgent());
-    assert_eq!(left, Ok(0));
+    snapshot!("tcp__urgent_news", script.transcript());
 }
 
 /// "TCP_NOTSENT_LOWAT unlimited: 58000 with wmem 50000": what the windows let out, ten segments,

@@ -74,6 +74,7 @@ fn every_state_challenges() {
         ("shutdown\n < F. 1:1 ack 1 win 512", "CLOSING"),
         ("< F. 1:1 ack 1 win 512\n shutdown", "LAST-ACK"),
     ];
+    let mut texts = std::string::String::new();
     for (way, name) in states {
         let mut h = Harness::accepted(plain(), 1000);
         h.play(way);
@@ -87,9 +88,10 @@ fn every_state_challenges() {
         ));
         assert_eq!(told[before..].matches(&challenge).count(), 3, "{told}");
         assert_eq!(h.tcb.state().as_str(), name);
-        h.play(&std::format!("< R {edge}:{edge} win 0"));
+        texts += &h.play(&std::format!("< R {edge}:{edge} win 0"));
         assert_eq!(h.tcb.state(), State::Closed, "{name}");
     }
+    snapshot!("attack_every_state", texts);
 }
 
 /// RFC 5961 §7: ten challenges in five seconds, for this connection alone.
@@ -110,7 +112,9 @@ fn replies_are_limited() {
         # text that came twice is answered each time
         < . -9:1 ack 1 win 512
         < . 99999:100009 ack 1 win 512
-        +500ms
+        +499ms
+        < . 0:0 ack 1 win 512
+        +1ms
         < . 0:0 ack 1 win 512",
     );
     snapshot!("attack_replies", text);

@@ -106,6 +106,15 @@ fn fin_and_zero_window() {
         < . 1:1 ack 1001 win 8
         < . 1:1 ack 2002 win 8",
     );
+    let text = text
+        + &accepted().play(
+            "< . 1:1 ack 1 win 8
+            # just as much as the window takes
+            write 1024
+            shutdown
+            +100ms
+            < . 1:1 ack 1025 win 8",
+        );
     snapshot!("close_zero_window", text);
 }
 

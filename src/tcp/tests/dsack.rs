@@ -57,6 +57,9 @@ fn duplicates_of_the_network_mean_nothing() {
     let info = h.tcb.info(&h.cfg, h.now, &h.rx, &h.tx);
     assert_eq!((info.dsack_dups, info.reord_seen, info.lost), (2, 0, 0));
     assert_eq!(info.snd_cwnd, 10);
+    // Nor do losses wait longer: a quarter of the round trip.
+    let text = h.play("write 4000\n+100ms\n< . 1:1 ack 3001 win 512 <sack 4001:5001>\n+25ms");
+    snapshot!("dsack_of_the_network", text);
 }
 
 /// Duplicates beyond what was sent, or far below, are no reports at all.

@@ -50,6 +50,7 @@ fn offered_and_taken() {
 /// flags of our SYN (§6.1.1.1). Marks and echoes mean nothing then.
 #[test]
 fn refused_and_reflected() {
+    let mut texts = std::string::String::new();
     for flags in ["S.", "SEW.", "SW."] {
         let mut h = Harness::connect(cfg(Ecn::Offer));
         let text = h.play(&std::format!(
@@ -64,7 +65,9 @@ fn refused_and_reflected() {
         assert!(!text.contains("ect"), "{text}");
         assert!(!text.contains("> .E") && !text.contains("> P.E"), "{text}");
         assert!(text.contains("cwnd 10000"), "{text}");
+        texts += &text;
     }
+    snapshot!("ecn_refused", texts);
 }
 
 /// RFC 3168 §6.1.1.1: a SYN that is lost is repeated without ECN. What the peer then agrees to
@@ -99,11 +102,14 @@ fn repeated_syn_may_insist() {
 /// Nothing is offered unless configured.
 #[test]
 fn answers_only() {
+    let mut texts = std::string::String::new();
     for ecn in [Ecn::Off, Ecn::Answer] {
         let mut h = Harness::connect(cfg(ecn));
         let text = h.play("+100ms\n< SE. 0:0 ack 1 win 65535 <mss 1000>\nwrite 1000");
         assert!(text.contains("> S 0:0") && !text.contains("ect"), "{text}");
+        texts += &text;
     }
+    snapshot!("ecn_not_offered", texts);
 }
 
 /// RFC 3168 §6.1.1 where SYNs cross: each side answers the other's ECN-setup SYN.
@@ -176,6 +182,30 @@ fn echo_in_recovery() {
     snapshot!("ecn_echo_in_recovery", text);
 }
 
+/// RFC 3168 §6.1.2: nor is the window reduced again for what was lost of the window of text that
+/// was marked, only for what was lost later.
+#[test]
+fn loss_while_the_window_shrinks() {
+    let mut h = offered();
+    let text = h.play(
+        "write 60000
+        +100ms
+        < E. 1:1 ack 1001 win 65535
+        info
+        < E. 1:1 ack 1001 win 65535 <sack 2001:5001>
+        info
+        < E. 1:1 ack 1001 win 65535 <sack 2001:9001>
+        +100ms
+        # all that was out when the window shrank
+        < . 1:1 ack 11001 win 65535
+        info
+        +100ms
+        < . 1:1 ack 11001 win 65535 <sack 12001:15001>
+        info",
+    );
+    snapshot!("ecn_loss", text);
+}
+
 /// RFC 3168 §6.1.5: nothing retransmitted is marked, by whichever timer.
 #[test]
 fn retransmissions_are_not_capable() {
@@ -187,6 +217,7 @@ fn retransmissions_are_not_capable() {
     let again = text.matches("> . 1:1001").count();
     assert!(again > 2, "{text}");
     assert_eq!(text.matches("ect0").count(), 3, "{text}");
+    snapshot!("ecn_retransmissions", text);
 }
 
 /// RFC 3168 §6.1.6: probes of a closed window are not marked.
@@ -237,6 +268,7 @@ fn marks_out_of_order() {
         < . 1:1001 ack 1 win 1000 ect0",
     );
     assert_eq!(text.matches("> .E").count(), 2, "{text}");
+    snapshot!("ecn_out_of_order", text);
 }
 
 /// RFC 3168 §6.1.5: the field of text outside the window is not looked at; neither is that of
@@ -252,6 +284,7 @@ fn marks_outside_the_window_are_ignored() {
         < . 1001:2001 ack 1 win 1000 ect0",
     );
     assert!(!text.contains("> .E"), "{text}");
+    snapshot!("ecn_outside", text);
 }
 
 /// CWR is for one segment, also where a device cuts trains (it would be in all of them).

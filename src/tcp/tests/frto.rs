@@ -49,9 +49,44 @@ fn real() {
         recovery
         +100ms
         < . 1:1 ack 2001 win 512
+        recovery
+        # it ends where the new segments do (step 2 b sets recover)
+        +100ms
+        < . 1:1 ack 10001 win 512
+        recovery
+        < . 1:1 ack 12001 win 512
         recovery",
     );
     snapshot!("frto_real", text);
+}
+
+/// RFC 5682 §2.1 step 2 a: an acknowledgment that covers all that was out when the timer expired
+/// tells nothing, for what it covers may have been here since long ago: the first segment alone
+/// was lost, and the acknowledgments of the others. Nor does one that covers the segment that was
+/// repeated together with others (step 2 b is taken, and step 3 decides).
+#[test]
+fn covered_together_with_the_repeated() {
+    let mut h = accepted(false);
+    let text = h.play(
+        "write 40000
+        +310ms
+        +100ms
+        < . 1:1 ack 10001 win 512
+        recovery",
+    );
+    let mut h = accepted(false);
+    let text = text
+        + &h.play(
+            "write 40000
+            +310ms
+            +100ms
+            < . 1:1 ack 3001 win 512
+            recovery
+            +100ms
+            < . 1:1 ack 3001 win 512
+            recovery",
+        );
+    snapshot!("frto_covered", text);
 }
 
 /// RFC 5682 §3.1 step 3 b: with SACK a report of what was sent once before the timeout is enough.

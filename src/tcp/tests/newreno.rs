@@ -28,14 +28,18 @@ fn limited_transmit() {
     assert_eq!(h.tcb.in_flight(), 10_000);
     h.play(&duplicates(1));
     assert_eq!((h.tcb.in_flight(), h.tcb.cc.window()), (11_000, 10_000));
-    h.play(&duplicates(1));
+    let text = h.play(&duplicates(1));
     assert_eq!((h.tcb.in_flight(), h.tcb.cc.window()), (12_000, 10_000));
     // With a window of the peer's that is full nothing goes.
     let mut h = accepted();
     h.play("< . 1:1 ack 1 win 79\nwrite 40000\n+100ms");
     let held = h.tcb.in_flight();
-    h.play("< . 1:1 ack 1 win 79\n< . 1:1 ack 1 win 79");
+    let full = h.play("< . 1:1 ack 1 win 79\n< . 1:1 ack 1 win 79");
     assert_eq!((held, h.tcb.in_flight()), (10_000, 10_000));
+    snapshot!(
+        "newreno_limited",
+        text + "# the peer's window is full\n" + &full
+    );
 }
 
 /// RFC 5681 §2, §3.2: text, another window or something new make no duplicate.
@@ -45,13 +49,24 @@ fn what_is_no_duplicate() {
     h.play(
         "write 10000
         +100ms
+        # text
         < . 1:101 ack 1 win 512
-        < . 101:101 ack 1 win 511
-        < . 101:101 ack 1 win 510",
+        < . 201:301 ack 1 win 512
+        < . 201:301 ack 1 win 512
+        < . 101:201 ack 1 win 512
+        # another window
+        < . 301:301 ack 1 win 511
+        < . 301:301 ack 1 win 510
+        # the end of the text
+        < F. 301:301 ack 1 win 510
+        # something new
+        < . 302:302 ack 1001 win 510
+        recovery",
     );
     assert_eq!(h.tcb.flight.dup_acks, 0);
-    h.play("< . 101:101 ack 1 win 510");
+    let text = h.play("# nothing of all that\n< . 302:302 ack 1001 win 510\nrecovery");
     assert_eq!(h.tcb.flight.dup_acks, 1);
+    snapshot!("newreno_no_duplicate", text);
 }
 
 /// RFC 5681 §3.2 steps 2, 3 and 6: half the flight, without what limited transmit added; the
@@ -95,6 +110,7 @@ fn bursts_of_duplicates_after_recovery() {
     );
     assert!(h.tcb.cc.window() >= before, "{text}");
     assert_eq!(text.matches("> . 12001:13001").count(), 1, "{text}");
+    snapshot!("newreno_bursts", text);
 }
 
 /// RFC 5827 §2: with two segments out, and none to follow, one duplicate is all there will be.
@@ -102,7 +118,15 @@ fn bursts_of_duplicates_after_recovery() {
 fn early_retransmit() {
     let mut h = accepted();
     let text = h.play("write 2000\n+100ms\n< . 1:1 ack 1 win 512\nrecovery");
-    assert!(text.contains("0.100 > . 1:1001"), "{text}");
+    insta::assert_snapshot!(text, @"
+       0.000 write 2000
+       0.000 > . 1:1001 ack 1 win 256
+       0.000 > P. 1001:2001 ack 1 win 256
+       0.100 < . 1:1 ack 1 win 512
+       0.100 > . 1:1001 ack 1 win 256
+       0.100 recovery
+             -- recovery cwnd 1000 ssthresh 2000 pipe 1000: sacked 1 lost 1 retrans 1
+    ");
 }
 
 /// Duplicates without end stand for what is in flight, less one, and no more.

@@ -10,10 +10,14 @@ fn accepted(cfg: Config) -> Harness {
 }
 
 /// RFC 9293 §3.8.6.1 (MUST-35 to MUST-37, SHLD-29, SHLD-30): probes go on as long as they are
-/// answered, further and further apart.
+/// answered, further and further apart, more of them than would end a silent connection.
 #[test]
 fn answered_probes_go_on() {
-    let text = accepted(plain()).play(
+    let cfg = Config {
+        retries: 2,
+        ..plain()
+    };
+    let text = accepted(cfg).play(
         "< . 1:1 ack 1 win 0
         write 10
         +300ms
@@ -21,6 +25,8 @@ fn answered_probes_go_on() {
         +600ms
         < . 1:1 ack 1 win 0
         +1200ms
+        < . 1:1 ack 1 win 0
+        +2400ms
         < . 1:1 ack 1 win 0
         +2s
         # it opens

@@ -28,6 +28,19 @@ fn kinds(options: &TcpOptions) -> String {
     names.join(",")
 }
 
+/// "TCP Fast Open off until switched on, SYN cookies when the SYN queue is full, SYN and SYN-ACK
+/// retries 5". A client's Fast Open is switched on by its socket, a server's by the stack and the
+/// listener's queue.
+#[test]
+fn profile_settings_of_handshakes() {
+    use crate::tcp::{Cookies, Limits, Options};
+    let (cfg, options) = (Config::default(), Options::default());
+    assert!(!cfg.fastopen_server && !options.fastopen_connect && options.fastopen == 0);
+    assert!(!cfg.fastopen_client_no_cookie && !cfg.fastopen_server_no_cookie);
+    assert_eq!(Limits::default().cookies, Cookies::WhenFull);
+    assert_eq!((cfg.syn_retries, cfg.synack_retries), (5, 5));
+}
+
 /// Initial window of 10 segments (RFC 6928), no threshold.
 #[test]
 fn profile_initial_window() {

@@ -1,6 +1,7 @@
 //! The rows of the Linux-like profile about loss recovery, timers and congestion control.
 
 use super::harness::{Harness, ISS};
+use super::snapshot;
 use crate::tcp::Config;
 use crate::tcp::congestion::Congestion;
 
@@ -81,8 +82,10 @@ fn profile_rto() {
 #[test]
 fn profile_tlp_of_several() {
     let mut h = accepted();
-    let probes = times(&h.play("write 3000\n+300ms"), 2001);
+    let text = h.play("write 3000\n+300ms");
+    let probes = times(&text, 2001);
     assert!((200..=202).contains(&probes[1]), "{probes:?}");
+    snapshot!("profile_tlp_several", text);
 }
 
 /// "with a single packet out + 200 ms, never later than the RTO, which it replaces once (RTT
@@ -91,10 +94,13 @@ fn profile_tlp_of_several() {
 fn profile_tlp_of_one() {
     let mut h = accepted();
     // The probe, then the RTO from there, doubling.
-    assert_eq!(
-        times(&h.play("write 1000\n+1300ms"), 1),
-        [0, 300, 600, 1200]
-    );
+    let text = h.play("write 1000\n+1300ms");
+    assert_eq!(times(&text, 1), [0, 300, 600, 1200]);
+    // Where the deviation makes the RTO longer: 400 ms and four times 200.
+    let mut h = accepted();
+    let slow = h.play("rtt 400ms\nwrite 1000\n+2300ms");
+    assert_eq!(times(&slow, 1), [0, 1000, 2200]);
+    snapshot!("profile_tlp_one", text + &slow);
 }
 
 /// "RTT 10: FIN repeated 20-25 ms after" what is in flight besides; alone after 210 ms.
@@ -108,7 +114,9 @@ fn profile_tlp_of_fin() {
     assert!((20..=25).contains(&(fins[1] - fins[0])), "{text}");
     let mut h = accepted();
     h.play("rtt 10ms");
-    assert_eq!(times(&h.play("close\n+215ms"), 1), [0, 210]);
+    let alone = h.play("close\n+215ms");
+    assert_eq!(times(&alone, 1), [0, 210]);
+    snapshot!("profile_tlp_fin", text + &alone);
 }
 
 /// "FIN retries (RTT 100): +0.3-0.4 (TLP), +0.3-0.4, +0.6-0.8; then user timeout 3000 ms ends it".
@@ -137,6 +145,10 @@ fn profile_rack_window() {
     assert_eq!(times(&text, 1), [0, 100]);
     let text = h.play("+100ms\n< . 1:1 ack 4001 win 512 <sack 5001:6001>");
     assert_eq!(times(&text, 4001), [0, 200]);
+    let mut h = accepted();
+    h.play("write 10000\n+100ms\n< . 1:1 ack 1 win 512 <sack 1001:2001>\n+25ms");
+    h.play("< . 1:1 ack 1 win 512 <sack 3001:4001 1001:2001>");
+    assert_eq!(h.tcb.flight.lost.segments, 2, "1 and 2001, at once");
 }
 
 /// "dupack threshold: 3; limited transmit 1 new segment on dupacks 1 and 2".
@@ -263,17 +275,18 @@ fn profile_slow_start() {
 /// (4-16 ms)".
 #[test]
 fn profile_hystart() {
-    // A round that takes 13 ms longer than 100 ends slow start, at 16 segments and not below.
-    let exits = |first: u32| {
+    // A round that takes so much longer than the first ends slow start, at 16 segments and not
+    // below.
+    let exits = |first: u32, rtt: u32, later: u32| {
         let mut h = accepted();
         let mut ack = 1;
-        h.play(&std::format!("write {first}000\n+100ms"));
+        h.play(&std::format!("rtt {rtt}ms\nwrite {first}000\n+{rtt}ms"));
         for _ in 0..first {
             ack += 1000;
             h.play(&std::format!("< . 1:1 ack {ack} win 1024"));
         }
         let window = cwnd(&h);
-        h.play("write 200000\n+113ms");
+        h.play(&std::format!("write 200000\n+{}ms", rtt + later));
         let mut after = std::vec::Vec::new();
         for _ in 0..12 {
             ack += 1000;
@@ -282,7 +295,16 @@ fn profile_hystart() {
         }
         (ssthresh(&h) < 1000, after)
     };
-    let (ended, after) = exits(10);
+    // An eighth of 100 ms, but 4 ms at least and 16 at most.
+    for (rtt, least) in [(10, 4), (100, 12), (400, 16)] {
+        assert!(!exits(10, rtt, least).0, "{rtt} ms and {least}");
+        assert!(exits(10, rtt, least + 1).0, "{rtt} ms and {least} more");
+    }
+    // From a window of 12 on the round begins with that of 16, the fourth acknowledgment: twelve
+    // are too few for it.
+    let (ended, after) = exits(6, 100, 13);
+    assert!(!ended, "{after:?}");
+    let (ended, after) = exits(10, 100, 13);
     assert!(ended);
     // The ninth sample of the round decides.
     assert_eq!(after[..8], [1, 2, 3, 4, 5, 6, 7, 8], "{after:?}");

@@ -70,6 +70,7 @@ fn divided_reports_release_no_more() {
     let script: std::string::String = (1..100)
         .map(|n| std::format!("< . 1:1 ack {} win 512 <sack 1001:4001>\n", 1 + n))
         .collect();
-    h.play(&script);
+    let text = h.play(&script);
     assert!(h.tcb.counts.segs_out - before <= 1);
+    snapshot!("prr_divided", text);
 }

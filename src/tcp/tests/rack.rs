@@ -1,7 +1,9 @@
 //! RACK (RFC 8985 §6): losses found by time.
 
 use super::beginnings::accepted;
+use super::harness::Harness;
 use super::snapshot;
+use crate::tcp::Config;
 
 /// RFC 8985 §6.2 step 5: what was sent before something that arrived is lost once the reordering
 /// window, a quarter of the least round trip, has passed; §6.3: the timer sees to it.
@@ -53,6 +55,18 @@ fn no_window_in_recovery() {
         < . 1:1 ack 1 win 512 <sack 7001:8001 1001:4001>
         recovery",
     );
+    // Where less than three segments are reported, only recovery says that there is no window.
+    let mut h = accepted();
+    let text = text
+        + &h.play(
+            "write 10000
+            +100ms
+            < . 1:1 ack 1 win 512 <sack 1001:2001>
+            +25ms
+            recovery
+            < . 1:1 ack 1 win 512 <sack 3001:4001 1001:2001>
+            recovery",
+        );
     snapshot!("rack_in_recovery", text);
 }
 
@@ -108,6 +122,47 @@ fn duplicates_widen_the_window() {
     snapshot!("rack_widens", text);
 }
 
+/// RFC 8985 §6.2 step 4: the window is never more than the smoothed round trip, however often
+/// retransmissions were needless (here six times: 7 quarters of 100 ms); and after sixteen
+/// recoveries without such (RACK.reo_wnd_persist) it is a quarter again.
+#[test]
+fn the_widest_window_and_its_end() {
+    let mut h = accepted();
+    let mut una = 1;
+    let late = |h: &mut Harness, wait: u32, una: u32, twice: bool| {
+        let (next, last) = (una + 1000, una + 2000);
+        h.forget();
+        let text = h.play(&std::format!(
+            "write 2000
+            +100ms
+            < . 1:1 ack {una} win 512 <sack {next}:{last}>
+            +{wait}ms
+            +1ms
+            < . 1:1 ack {last} win 512"
+        ));
+        h.play("+100ms");
+        if twice {
+            h.play(&std::format!(
+                "< . 1:1 ack {last} win 512 <sack {una}:{next}>"
+            ));
+        }
+        text
+    };
+    for wait in [25, 50, 75, 100, 100, 100] {
+        let _ = late(&mut h, wait, una, true);
+        una += 2000;
+    }
+    let widest = late(&mut h, 100, una, false);
+    let mut last = std::string::String::new();
+    for _ in 0..15 {
+        una += 2000;
+        last = late(&mut h, 100, una, false);
+    }
+    let after = late(&mut h, 25, una + 2000, false);
+    let text = widest + "# the sixteenth\n" + &last + "# and the one after it\n" + &after;
+    snapshot!("rack_widest", text);
+}
+
 /// RFC 8985 §3.2, §6.2: a retransmission is lost like any other segment when later ones arrive.
 #[test]
 fn lost_retransmission_is_found_by_time() {
@@ -148,6 +203,20 @@ fn early_answers_do_not_count() {
         < . 1:1 ack 2001 win 512
         recovery",
     );
+    // With timestamps it is told by the echo, when it comes late enough for both.
+    let mut h = Harness::accepted(Config::default(), 1012);
+    let text = text
+        + &h.play(
+            "write 10000
+            +100ms
+            < . 1:1 ack 1 win 512 <TS 1100 ecr 0,sack 1001:2001>
+            +25ms
+            +110ms
+            < . 1:1 ack 2001 win 512 <TS 1235 ecr 0>
+            recovery
+            +30ms
+            recovery",
+        );
     snapshot!("rack_early", text);
 }
 

@@ -123,6 +123,38 @@ fn keep_alive_by_default() {
     snapshot!("keep_alive_off", text);
 }
 
+/// RFC 9293 §3.8.4 (MUST-29), with the numbers of the profile: two hours, then nine probes every
+/// 75 s, none of which is the last because it alone was not answered.
+#[test]
+fn keep_alive_when_asked() {
+    let mut h = Harness::accepted(plain(), 1000);
+    let options = Options {
+        keepalive: true,
+        ..h.tcb.options()
+    };
+    h.tcb.set_options(&h.cfg, h.now, options);
+    let text = h.play(
+        "+7200s
+        +600s
+        # eight were lost, the ninth is answered; then all are lost
+        < . 1:1 ack 1 win 512
+        +7875s",
+    );
+    snapshot!("keep_alive_on", text);
+}
+
+/// RFC 9293 §3.8.3 (MUST-21): an application that has more patience than the retries gets it.
+#[test]
+fn a_longer_user_timeout() {
+    let impatient = Config {
+        retries: 2,
+        ..plain()
+    };
+    let mut h = Harness::accepted(impatient, 1000);
+    let text = h.play("usertimeout 30s\nwrite 1000\n+40s");
+    snapshot!("user_timeout_longer", text);
+}
+
 /// RFC 9293 §3.8.3 (MUST-20, SHLD-10, SHLD-11): text is repeated fifteen times, which takes more
 /// than the 100 seconds asked for; only then the connection is given up.
 #[test]
@@ -136,4 +168,5 @@ fn retransmissions_end_late() {
     let at = before.lines().last().expect("a line").trim();
     let seconds: f64 = at.split(' ').next().unwrap_or("").parse().unwrap_or(0.0);
     assert!(seconds > 100.0, "{at}");
+    snapshot!("r2", text);
 }

@@ -17,6 +17,15 @@ fn syn_windows_are_not_scaled() {
         < S. 0:0 ack 1 win 1500 <mss 1000,nop,wscale 7>
         < . 1:1 ack 1001 win 1500",
     );
+    // Nor is that of the SYN-ACK where SYNs cross.
+    let mut h = Harness::connect(plain());
+    let text = text
+        + &h.play(
+            "write 3000
+            < S 0:0 win 1200 <mss 1000,nop,wscale 7>
+            < S. 0:0 ack 1 win 1500 <mss 1000,nop,wscale 7>
+            < . 1:1 ack 1001 win 1500",
+        );
     snapshot!("rfc7323_syn_window", text);
 }
 
@@ -24,12 +33,17 @@ fn syn_windows_are_not_scaled() {
 #[test]
 fn a_shift_is_fourteen_at_most() {
     let mut h = Harness::connect(plain());
-    h.play(
+    let text = h.play(
         "< S. 0:0 ack 1 win 65535 <mss 1000,nop,wscale 15>
-        < . 1:1 ack 1 win 3",
+        # 3 << 14 octets
+        < . 1:1 ack 1 win 3
+        write 65000
+        < . 1:1 ack 10001 win 3
+        < . 1:1 ack 30001 win 1",
     );
     let info = h.tcb.info(&h.cfg, h.now, &h.rx, &h.tx);
-    assert_eq!((info.snd_wscale, info.snd_wnd), (14, 3 << 14));
+    assert_eq!((info.snd_wscale, info.snd_wnd), (14, 1 << 14));
+    snapshot!("rfc7323_fourteen", text);
 }
 
 /// RFC 7323 §2.4: a peer may take its window back behind what was sent; that is repeated when
@@ -78,6 +92,16 @@ fn echoes_of_nothing_new_are_not_measured() {
         # an old echo, with a new window and with text
         < . 1:1 ack 11 win 600 <TS 6100 ecr 0>
         < . 1:11 ack 11 win 600 <TS 6100 ecr 0>
+        info
+        # the same with something in flight, in order and behind a hole
+        write 20
+        +10ms
+        < . 11:11 ack 11 win 700 <TS 6110 ecr 0>
+        < . 11:21 ack 11 win 700 <TS 6110 ecr 0>
+        < . 31:41 ack 11 win 700 <TS 6110 ecr 0>
+        info
+        +40ms
+        < . 21:21 ack 31 win 700 <TS 6150 ecr 5100>
         info",
     );
     snapshot!("rfc7323_rttm", text);
@@ -149,13 +173,15 @@ fn resets_are_exempt_from_paws() {
 /// RFC 7323 §5.5: after 24 days without a segment TS.Recent means nothing.
 #[test]
 fn old_after_24_days() {
+    let mut texts = std::string::String::new();
     for (minutes, taken) in [(24 * 24 * 60 - 1, 100), (24 * 24 * 60 + 1, 200)] {
         let mut h = Harness::accepted(Config::default(), 1000);
         h.play("< . 1:101 ack 1 win 512 <TS 2000 ecr 0>");
         h.play(&std::format!("+{minutes}m"));
-        h.play("< . 101:201 ack 1 win 512 <TS 100 ecr 0>");
+        texts += &h.play("< . 101:201 ack 1 win 512 <TS 100 ecr 0>");
         assert_eq!(h.rx.readable(), taken, "{minutes}");
     }
+    snapshot!("rfc7323_24_days", texts);
 }
 
 /// RFC 7323 §4.1, §4.3 (2): what came last comes again, for our acknowledgment was lost; its own

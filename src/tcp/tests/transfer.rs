@@ -240,7 +240,9 @@ fn scaled_window() {
     snapshot!("scaled_window", text);
 }
 
-/// Window updates: neither an old segment nor an old acknowledgment changes SND.WND.
+/// RFC 9293 §3.10.7.4, fifth: neither an old segment nor an old acknowledgment changes SND.WND:
+/// not one that is not acceptable any more, nor one that is but was sent before the last that did
+/// (SND.WL1), nor one that acknowledges less (SND.WL2).
 #[test]
 fn old_windows_do_not_count() {
     let mut h = Harness::accepted(plain(), 1000);
@@ -252,6 +254,18 @@ fn old_windows_do_not_count() {
         write 2000
         < . 101:101 ack 1001 win 100",
     );
+    let mut h = Harness::accepted(plain(), 1000);
+    let text = text
+        + &h.play(
+            "# 101 to 301 overtook what has a wider window
+            < . 101:301 ack 1 win 10
+            < . 1:51 ack 1 win 512
+            write 3000
+            +100ms
+            # of acknowledgments from one place the later one counts
+            < . 301:301 ack 989 win 11
+            < . 301:301 ack 1 win 512",
+        );
     snapshot!("old_windows", text);
 }
 

@@ -54,6 +54,7 @@ fn some_duplicates_are_not_enough() {
         text.ends_with("ssthresh 5000 pipe 0: sacked 0 lost 0 retrans 0\n"),
         "{text}"
     );
+    snapshot!("undo_not_by_some", text);
 }
 
 /// RFC 3522 §3.2: the acknowledgment echoes a timestamp from before the retransmission.
@@ -116,6 +117,7 @@ fn real_losses_stand() {
         recovery",
     );
     assert!(text.contains("ssthresh 5000 pipe 0"), "{text}");
+    snapshot!("undo_not_of_losses", text);
 }
 
 /// RFC 3708 §2 after a timeout whose segments all come twice.
@@ -136,6 +138,7 @@ fn timeout_by_duplicates() {
         text.contains("open cwnd 13000 ssthresh 2147483647"),
         "{text}"
     );
+    snapshot!("undo_timeout_duplicates", text);
 }
 
 /// Each of the controllers restores what it took.
