@@ -194,7 +194,7 @@ impl<C: Congestion> Tcb<C> {
         let may = may && self.level == Level::Free;
         let over = |measure: &Measure| {
             let took = clock(now).wrapping_sub(measure.read_at);
-            measure.rtt > 0 && took >= measure.rtt
+            measure.rtt > 0 && took >= with_turns(measure.rtt, cfg.low_rtt, cfg.low_turn)
         };
         if !self.tuning.get().is_some_and(over) {
             return;
@@ -205,7 +205,8 @@ impl<C: Congestion> Tcb<C> {
         };
         let copied = read_to.saturating_since(measure.read_to);
         let took = clock(now).wrapping_sub(measure.read_at);
-        let copied = in_one(copied, measure.rtt, took, cfg.low_rtt);
+        let rtt = with_turns(measure.rtt, cfg.low_rtt, cfg.low_turn);
+        let copied = in_one(copied, rtt, took, cfg.low_rtt);
         if copied > measure.space {
             let more = copied.saturating_sub(measure.space).min(measure.space);
             let slack = u64::from(cfg.receive_slack).saturating_mul(u64::from(mss));
@@ -239,7 +240,8 @@ impl<C: Congestion> Tcb<C> {
         let least = self.rtt.least_us();
         let now = self.rtt.smoothed().unwrap_or_default().as_micros();
         let now = u32::try_from(now).unwrap_or(u32::MAX);
-        let wish = in_one(wish, least.max(1), now, cfg.low_rtt) as usize;
+        let turns = with_turns(least.max(1), cfg.low_rtt, cfg.low_turn.saturating_mul(2));
+        let wish = in_one(wish, turns, now, cfg.low_rtt) as usize;
         if filled < third_free(capacity) || wish <= capacity || capacity >= cfg.send_buffer_max {
             return;
         }
@@ -288,6 +290,18 @@ fn in_one(octets: u32, rtt: u32, took: u32, low: Duration) -> u32 {
     u32::try_from(scaled).unwrap_or(u32::MAX).min(octets)
 }
 
+/// A round trip of `rtt` microseconds; on a path where it is shorter than `low` no less than
+/// `turn`, which is what both ends take to look at what came.
+fn with_turns(rtt: u32, low: Duration, turn: Duration) -> u32 {
+    let low = low.min(LOW_MOST).as_micros() as u32;
+    let turn = turn.min(LOW_MOST).as_micros() as u32;
+    if rtt < low {
+        rtt.max(turn.min(low))
+    } else {
+        rtt
+    }
+}
+
 /// Octets that a buffer of `capacity` may hold with a third of it free, when a writer who found
 /// it full is told of the room.
 #[inline]
@@ -321,6 +335,19 @@ mod tests {
             assert_eq!(in_one(4_000_000, 50, 1_000_000, most), 4_000_000);
             assert_eq!(in_one(4_000_000, 50, 500_000, most), 400);
         }
+    }
+
+    /// Shorter than both ends take is no round trip of theirs; a long path is left alone.
+    #[test]
+    fn short_round_trips_last_a_turn() {
+        let (low, turn) = (Duration::from_millis(1), Duration::from_micros(64));
+        let of = |rtt| with_turns(rtt, low, turn);
+        assert_eq!([1, 64, 65, 999, 1_000].map(of), [64, 64, 65, 999, 1_000]);
+        assert_eq!(with_turns(1, Duration::ZERO, turn), 1);
+        assert_eq!(with_turns(1, low, Duration::ZERO), 1);
+        assert_eq!(with_turns(1, low, Duration::MAX), 1_000);
+        // What is read a turn at a time grows to what comes in a turn of both.
+        assert_eq!(in_one(1_000_000, of(1), 128, low), 500_000);
     }
 
     #[test]

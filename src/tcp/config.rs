@@ -53,6 +53,10 @@ pub struct Config {
     /// queues at once, so that they stay in the processor's cache; 1 ms, zero for no such paths,
     /// and more than a second is a second.
     pub low_rtt: Duration,
+    /// On such a path a round trip is taken to last this long at least, and twice as long where
+    /// what is sent waits for its acknowledgment: it is what the turns of both ends take, during
+    /// which nobody should wait for room; 64 us, no more than `low_rtt` counts.
+    pub low_turn: Duration,
     /// Congestion windows that a send buffer grows to; 2.
     pub send_windows: u8,
     /// Least octets of text that a full segment of a peer is held to have; 88.
@@ -239,6 +243,7 @@ impl Default for Config {
             receive_slack: 16,
             receive_rtt_window: Duration::from_secs(10),
             low_rtt: Duration::from_millis(1),
+            low_turn: Duration::from_micros(64),
             send_windows: 2,
             rcv_mss_min: 88,
             require_timestamps: true,
