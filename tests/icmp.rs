@@ -64,6 +64,28 @@ fn an_echo_request_is_answered_in_the_same_poll() {
 }
 
 #[test]
+fn closing_sends_what_is_queued_first() {
+    let (mut host, mut wire) = hosted();
+    for ident in [7, 0] {
+        let h = ping(&mut host, ident);
+        for seq in 1..=2 {
+            host.socket(h)
+                .with(|s| s.send_to(B.into(), seq, b"bye", None))
+                .unwrap()
+                .unwrap();
+        }
+        host.close(h).unwrap();
+        host.poll(wire.now);
+        assert_eq!(wire.take().len(), 2);
+        assert!(host.socket(h).with(|_| ()).is_err());
+    }
+    // With nothing queued it goes at once, and its identifier is free.
+    let h = ping(&mut host, 7);
+    host.close(h).unwrap();
+    assert!(host.socket(h).with(|_| ()).is_err());
+}
+
+#[test]
 fn the_reply_has_the_service_of_the_request_and_no_congestion() {
     let (mut host, mut wire) = hosted();
     let request = echo(A, b"x");

@@ -254,7 +254,12 @@ impl Icmp {
             }
         }
         let socket = set.get_mut(h)?;
-        let (to, seq, data) = socket.front()?;
+        let Some((to, seq, data)) = socket.front() else {
+            if socket.is_released() {
+                set.remove(h);
+            }
+            return None;
+        };
         let ident = socket.ident().unwrap_or(0);
         let room = out.room(to.dst, to.src);
         let us = room.map_or(to.src, |room| Some(room.src));

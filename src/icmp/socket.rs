@@ -31,6 +31,8 @@ pub struct PingSocket<B> {
     dont_fragment: bool,
     broadcast: bool,
     full: bool,
+    /// Given up: what is queued is still sent.
+    released: bool,
 }
 
 /// What became of an echo request.
@@ -80,6 +82,7 @@ impl<B: DerefMut<Target = [u8]>> PingSocket<B> {
             dont_fragment: false,
             broadcast: false,
             full: false,
+            released: false,
         }
     }
 
@@ -184,6 +187,10 @@ impl<B: DerefMut<Target = [u8]>> PingSocket<B> {
 
     pub(super) fn broadcast(&self) -> bool {
         self.broadcast
+    }
+
+    pub(super) fn is_released(&self) -> bool {
+        self.released
     }
 
     pub(super) fn name(&mut self, ident: u16) {
@@ -332,8 +339,16 @@ fn decode(code: u8, why: u8, number: u16) -> Option<Event<'static>> {
 
 impl<B: DerefMut<Target = [u8]>> socket::Socket for PingSocket<B> {
     type Key = u16;
+
     fn key(&self) -> Option<u16> {
-        self.ident()
+        self.ident().filter(|_| !self.released)
+    }
+
+    /// What is queued is sent first.
+    fn release(&mut self) -> bool {
+        self.rx.clear();
+        self.released = true;
+        self.tx.is_empty()
     }
 }
 

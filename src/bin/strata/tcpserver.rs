@@ -254,6 +254,7 @@ impl Server<'_> {
                 if !left && (empty || late) {
                     left = true;
                     self.end(session)?;
+                    session.see_off()?;
                     self.shared.leave(false);
                 }
                 if left && (late || self.shared.is_over()) {
