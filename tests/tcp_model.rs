@@ -94,13 +94,15 @@ const KEPT: [u64; 19] = [
 ];
 
 /// Seeds that once failed, of hosts that more befalls.
-const LATEST: [u64; 3] = [
+const LATEST: [u64; 4] = [
     // A copy of a packet that was lost opened the window.
     0x8f2f_82b6_a976_a0fa,
     // A listener was closed with what nobody had accepted.
     0x480e_6746_53b1_431e,
     // Timestamps of before a month are no measure.
     0x11b1_13f3_bfff_c762,
+    // What was on its way for a month had the timestamp of before.
+    0x27fd_615b_71cc_a548,
 ];
 
 /// New seeds of an ordinary run of the tests.

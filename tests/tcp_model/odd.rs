@@ -4,6 +4,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
+use netstrata::phy::FaultConfig;
 use netstrata::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Tx, WriteBuf};
 
 use super::draw::{pick, skewed};
@@ -56,14 +57,20 @@ where
     /// Both machines sleep: seconds, or so long that timestamps say nothing any more (RFC 7323 §5.5).
     fn sleep(&mut self) {
         let days = self.rng.below(5) == 0;
+        self.slept = true;
         let span = if days {
+            // No path keeps a packet for so long.
+            let dead = FaultConfig::new().with_loss(1_000_000);
+            let faults = self.faults;
+            self.set_faults([dead; 2]);
+            self.pass(Duration::from_secs(200));
+            self.set_faults(faults);
             self.watch.borrow_mut().forget_stamps();
             Duration::from_secs(86_400 * 30)
         } else {
             Duration::from_micros(skewed(&mut self.rng, 1_000_000_000) as u64)
         };
         self.tell(|| format!("all sleep {span:?}"));
-        self.slept = true;
         self.pair.now += span;
     }
 
