@@ -3,7 +3,7 @@
 //!
 //! Invariant: whoever sends or receives here sends and receives the same datagrams as one by one;
 //! only the copies and calls are fewer. Where the device cuts super-datagrams itself, those of
-//! equal size that were queued together leave as one.
+//! equal size that follow each other leave as one, also when they were queued one by one.
 
 use core::net::{IpAddr, SocketAddr};
 use core::ops::DerefMut;

@@ -354,8 +354,22 @@ impl Udp {
             let (gone, packets, result) = match way {
                 Ok(way) => {
                     let header = socket.header(peer);
-                    let went = send_run(out, &way, header, &front, most.saturating_sub(sent));
-                    train = Train::of(socket, way, header);
+                    let left = most.saturating_sub(sent);
+                    let went = match way.cuts(front.each) {
+                        // What was queued one by one leaves as one, where the device cuts it.
+                        Some(together) => {
+                            socket.join(together);
+                            let Some((_, front)) = socket.front() else {
+                                break End::Idle;
+                            };
+                            send_run(out, &way, header, &front, left)
+                        }
+                        None => {
+                            let went = send_run(out, &way, header, &front, left);
+                            train = Train::of(socket, way, header);
+                            went
+                        }
+                    };
                     (went.gone, went.packets, went.result.into())
                 }
                 Err(result) => (0, 0, result),

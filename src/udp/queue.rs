@@ -138,6 +138,15 @@ impl<B: DerefMut<Target = [u8]>> Queue<B> {
         Some(Front { meta, data, each })
     }
 
+    /// Makes one record of the oldest datagrams, of `most` octets together, that differ in
+    /// nothing but what is in them: see [`Mailbox::join`].
+    pub fn join(&mut self, most: usize) {
+        if self.at == 0 {
+            let joined = self.mail.join(most);
+            self.more = self.more.saturating_add(joined.saturating_sub(1));
+        }
+    }
+
     /// Forgets the oldest datagram. True if there was one.
     #[inline]
     pub fn pop(&mut self) -> bool {

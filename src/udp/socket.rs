@@ -173,7 +173,8 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
     }
 
     /// Queues a datagram to `peer`. It leaves at the next poll; what exceeds the link or path is
-    /// fragmented.
+    /// fragmented. Those to one peer that follow each other with equal sizes leave as one frame
+    /// where the device cuts it apart: on the wire they are the same, in the same order.
     ///
     /// # Errors
     /// [`SendError::Full`], [`SendError::TooLong`] (above [`MAX_DATA`] or the whole buffer),
@@ -470,6 +471,11 @@ impl<B: DerefMut<Target = [u8]>> UdpSocket<B> {
             ..Dest::new(meta.peer.ip(), protocol::UDP)
         };
         Some((to, front))
+    }
+
+    /// Makes one record of what is oldest and goes the same way in equal sizes, of `most` octets.
+    pub(super) fn join(&mut self, most: usize) {
+        self.tx.join(most);
     }
 
     /// Forgets the oldest `n` datagrams to be sent, of one record.

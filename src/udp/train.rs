@@ -35,7 +35,7 @@ impl Way {
 
     /// Octets that the device takes at once to cut datagrams of `each` out of, if it takes more
     /// than one.
-    fn cuts(&self, each: usize) -> Option<usize> {
+    pub fn cuts(&self, each: usize) -> Option<usize> {
         let offload = &self.room.offload;
         let limits = offload
             .uso

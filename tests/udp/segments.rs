@@ -301,3 +301,63 @@ fn a_buffer_too_small_for_the_first_gets_its_front() {
     };
     hosts[1].socket(g).with(take).unwrap();
 }
+
+/// What a host on such a cable has its device send for these datagrams, and what the host at the
+/// other end receives.
+fn sent_over(cable: (End, End), queue: &[(u16, usize)]) -> (usize, Vec<(u16, Vec<u8>)>) {
+    let mut hosts = pair(cable);
+    let h = hosts[0].open(roomy(7)).unwrap();
+    let there = [9, 10].map(|port| hosts[1].open(roomy(port)).unwrap());
+    let send = |s: &mut Socket| {
+        for (n, (port, len)) in queue.iter().enumerate() {
+            let data: Vec<u8> = octets(*len).iter().map(|o| o ^ n as u8).collect();
+            s.send_to(&data, at(B, *port)).unwrap();
+        }
+    };
+    hosts[0].socket(h).with(send).unwrap();
+    let mut frames = 0;
+    for _ in 0..20 {
+        hosts[0].poll(NOW);
+        frames += hosts[0].iface.device().in_flight().len();
+        while hosts[1].poll(NOW) == Next::Now {}
+    }
+    assert_eq!(hosts[0].stats().udp_sent, queue.len() as u64);
+    let mut all = vec![];
+    for (h, port) in there.into_iter().zip([9, 10]) {
+        let take = |s: &mut Socket| {
+            while s
+                .recv_with(|_, data| all.push((port, data.to_vec())))
+                .is_ok()
+            {}
+        };
+        hosts[1].socket(h).with(take).unwrap();
+    }
+    (frames, all)
+}
+
+/// Datagrams that are queued one by one leave together where the device cuts, and nobody at the
+/// other end can tell.
+#[test]
+fn single_datagrams_leave_together_where_the_device_cuts() {
+    let mut mixed: Vec<(u16, usize)> = vec![(9, 300); 70];
+    mixed.extend([
+        (9, 10),
+        (9, 300),
+        (10, 300),
+        (10, 300),
+        (9, 0),
+        (9, 0),
+        (9, 1472),
+    ]);
+    mixed.extend([(10, 1472); 50]);
+    mixed.extend([(9, 5000), (9, 5000), (9, 7), (9, 7), (9, 8)]);
+    let (one_by_one, plain) = sent_over(Cable::new(1500), &mixed);
+    let (together, cut) = sent_over(Cable::with_offload(1500), &mixed);
+    assert_eq!(plain.len(), mixed.len());
+    assert_eq!(cut, plain);
+    // Each of the two largest is four pieces either way.
+    assert_eq!(one_by_one, mixed.len() + 2 * 3);
+    // 64, and 6 with the short one; 1; 2; 1, 1, 1; 44 and 6; 8 pieces, and what follows those
+    // without a look at the device.
+    assert_eq!(together, 2 + 1 + 1 + 3 + 2 + 8 + 3);
+}
