@@ -174,11 +174,13 @@ impl Port {
                     self.health.full = true;
                     break;
                 }
-                // This frame is lost, the others may still go.
                 Err(errno) => {
                     self.health.wrote(0);
-                    self.health.failed(errno);
-                    self.drop_first();
+                    let first = self.lane.queue.pop_front();
+                    let octets = first.map(|frame| frame.octets).unwrap_or_default();
+                    // This frame is lost, or in pieces; the others may still go.
+                    self.refused(errno, &octets);
+                    self.lane.recycle(octets);
                 }
             }
         }
@@ -189,6 +191,19 @@ impl Port {
         self.push_out();
         let left = !self.lane.queue.is_empty();
         self.retry = left.then(|| now + RETRY);
+    }
+
+    /// The kernel refused a frame, of which its header is part.
+    fn refused(&mut self, errno: Errno, octets: &[u8]) {
+        let Self {
+            fd, caps, health, ..
+        } = self;
+        let again = |frame: &[u8]| sys::write_whole(fd, frame);
+        let uso =
+            self.with_vnet && uso::fall_back(errno, Medium::Ethernet, octets, caps, health, again);
+        if !uso {
+            health.failed(errno);
+        }
     }
 
     fn drop_first(&mut self) {
@@ -285,7 +300,7 @@ impl Port {
                 }
                 Err(errno) => {
                     self.health.wrote(0);
-                    self.health.failed(errno);
+                    self.refused(errno, &[vnet, front, a, b].concat());
                 }
             }
             Ok(())

@@ -328,7 +328,22 @@ impl TxToken for Tx<'_> {
             }
             Err(errno) => {
                 port.health.wrote(0);
-                port.health.failed(errno);
+                let Port {
+                    fd, caps, health, ..
+                } = port;
+                let [a, b] = match copied {
+                    0 => payload,
+                    // They are in the room already.
+                    _ => [&[][..], &[]],
+                };
+                // Rare enough to be put together for.
+                let whole = || [&*room, a, b].concat();
+                let again = |frame: &[u8]| sys::write_whole(fd, frame);
+                let refused = meta.gso.is_some()
+                    && uso::fall_back(errno, port.medium, &whole(), caps, health, again);
+                if !refused {
+                    health.failed(errno);
+                }
             }
         }
         Ok(())

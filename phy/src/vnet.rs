@@ -104,7 +104,8 @@ pub fn from_tx(meta: TxMeta, medium: Medium, start: &[u8], len: usize) -> Option
         if mss == 0 || fields.flags == 0 {
             return None;
         }
-        fields.gso_type = match (ip_version(medium, start)?, fields.csum_offset) {
+        let version = packet(medium, start)?.first()? >> 4;
+        fields.gso_type = match (version, fields.csum_offset) {
             (4 | 6, UDP_CSUM) => GSO_UDP_L4,
             (4, _) => GSO_TCPV4,
             (6, _) => GSO_TCPV6,
@@ -118,25 +119,45 @@ pub fn from_tx(meta: TxMeta, medium: Medium, start: &[u8], len: usize) -> Option
     Some(fields.emit())
 }
 
-/// The version nibble of the packet in a frame, behind at most two 802.1Q tags.
-fn ip_version(medium: Medium, start: &[u8]) -> Option<u8> {
-    let packet = match medium {
-        Medium::Ip => start,
-        Medium::Ethernet => {
-            let (_, mut rest) = start.split_at_checked(12)?;
-            for _ in 0..2 {
-                rest = match rest {
-                    [0x81, 0x00, _, _, inner @ ..] | [0x88, 0xa8, _, _, inner @ ..] => inner,
-                    _ => break,
-                };
-            }
-            match rest {
-                [0x08, 0x00, packet @ ..] | [0x86, 0xdd, packet @ ..] => packet,
-                _ => return None,
-            }
-        }
-    };
-    packet.first().map(|octet| octet >> 4)
+/// What the header of a super-frame of UDP says: octets of each datagram's data, and where in the
+/// frame the UDP header is. `None` if it is of any other frame.
+#[must_use]
+pub fn datagrams(header: &[u8; LEN]) -> Option<(usize, usize)> {
+    let fields = Fields::parse(header);
+    let these = fields.gso_type == GSO_UDP_L4 && fields.flags & NEEDS_CSUM != 0;
+    let each = usize::from(fields.gso_size);
+    (these && each > 0).then_some((each, fields.csum_start.into()))
+}
+
+/// The header of one datagram of such a frame.
+#[must_use]
+pub fn datagram(header: &[u8; LEN]) -> [u8; LEN] {
+    Fields {
+        gso_type: GSO_NONE,
+        hdr_len: 0,
+        gso_size: 0,
+        ..Fields::parse(header)
+    }
+    .emit()
+}
+
+/// The packet in a frame, behind at most two 802.1Q tags.
+#[must_use]
+pub fn packet(medium: Medium, frame: &[u8]) -> Option<&[u8]> {
+    if medium == Medium::Ip {
+        return Some(frame);
+    }
+    let (_, mut rest) = frame.split_at_checked(12)?;
+    for _ in 0..2 {
+        rest = match rest {
+            [0x81, 0x00, _, _, inner @ ..] | [0x88, 0xa8, _, _, inner @ ..] => inner,
+            _ => break,
+        };
+    }
+    match rest {
+        [0x08, 0x00, packet @ ..] | [0x86, 0xdd, packet @ ..] => Some(packet),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
