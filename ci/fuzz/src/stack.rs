@@ -211,6 +211,8 @@ impl Host {
             self.served.retain(|h| {
                 let goes_on = stack.socket(*h).with(|s| echo(s, echoed)).unwrap_or(false);
                 if !goes_on {
+                    // However patient it was made: nobody can tell it otherwise from now on.
+                    let _ = stack.socket(*h).with(shape::bounded);
                     let _ = stack.close(*h);
                 }
                 goes_on
@@ -294,6 +296,7 @@ impl Host {
         assert!(live.is_ok(), "a socket went away unasked");
         if matches!(what, 8 | 9) {
             let h = self.clients.swap_remove(at);
+            let _ = self.stack.socket(h).with(shape::bounded);
             assert_eq!(self.stack.close(h), Ok(()));
         }
         Ok(())
