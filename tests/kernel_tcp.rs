@@ -318,3 +318,70 @@ fn standard_input_is_sent_while_it_is_open() {
         assert!(reader.join().expect("no panic") == octets);
     });
 }
+
+/// A peer that closes its side first still gets all: the command waits until it was acknowledged,
+/// not until it was written, however slow the link.
+#[test]
+fn all_arrives_where_the_peer_has_closed_its_side_before() {
+    need!();
+    const SIZE: usize = 200_000;
+    const FLAGS: &str = "--source --size 200000 --rate 400kbit";
+    let read = |mut stream: TcpStream| {
+        stream.set_read_timeout(Some(HANG)).expect("a timeout");
+        stream.shutdown(Shutdown::Write).expect("half a close");
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).expect("a FIN at the end");
+        assert_eq!(all.len(), SIZE);
+    };
+    let lab = Lab::new(Kind::Tap);
+    let listener = lab
+        .kernel
+        .run(|| TcpListener::bind((KERNEL, PORT)).expect("a port"));
+    let client = lab.strata(&format!("tcpclient {KERNEL} --port {PORT} {FLAGS}"));
+    read(listener.accept().expect("our client").0);
+    let (status, said) = client.finish();
+    assert!(status.success(), "{said}");
+
+    let server = lab.server(&format!("--count 1 {FLAGS}"));
+    read(lab.kernel.run(connect));
+    let (status, said) = server.finish();
+    assert!(status.success(), "{said}");
+}
+
+/// A peer that closes its side and then wants no more is an error, not a wait for ever; and what
+/// it did not acknowledge was not sent.
+#[test]
+fn what_a_peer_refuses_after_it_closed_its_side_is_an_error() {
+    need!();
+    let lab = Lab::new(Kind::Tap);
+    let listener = lab
+        .kernel
+        .run(|| TcpListener::bind((KERNEL, PORT)).expect("a port"));
+    let client = lab.strata(&format!(
+        "tcpclient {KERNEL} --port {PORT} --source --size 100M -v"
+    ));
+    let (mut stream, _) = listener.accept().expect("our client");
+    stream.set_read_timeout(Some(HANG)).expect("a timeout");
+    stream.shutdown(Shutdown::Write).expect("half a close");
+    let mut some = vec![0; 100_000];
+    stream.read_exact(&mut some).expect("some of it");
+    drop(stream);
+    let (status, said) = client.finish();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("broken pipe"), "{said}");
+    assert!(!said.contains("LAST-ACK"), "{said}");
+}
+
+/// A connection nobody took sent nothing, and its first state has both ends.
+#[test]
+fn a_refused_connection_sent_nothing() {
+    need!();
+    let lab = Lab::new(Kind::Tap);
+    let client = lab.strata(&format!("tcpclient {KERNEL} --port {PORT} --size 3 -v"));
+    let (status, said) = client.finish();
+    assert_eq!(status.code(), Some(1), "{said}");
+    let first = said.lines().next().unwrap_or_default();
+    assert!(first.starts_with(&format!("[SYN-SENT] {OURS}:")), "{said}");
+    assert!(said.contains("connection refused"), "{said}");
+    assert!(!said.contains("Sent"), "{said}");
+}

@@ -1,7 +1,7 @@
 //! A connection's numbers as one line, in the words and the order of `ss -ti`.
 //!
 //! Invariant: times are in milliseconds, windows in segments, rates in bits per second; what is
-//! zero or unknown is left out where `ss` leaves it out.
+//! zero or unknown is left out where `ss` leaves it out. What `ss` has no word for comes last.
 
 use core::fmt;
 use core::time::Duration;
@@ -14,10 +14,13 @@ struct Millis(Duration);
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, part) = (self.0.as_millis(), self.0.subsec_micros() % 1000);
-        if part == 0 {
-            return write!(f, "{whole}");
+        // No zeros at the end, as `%g` writes none.
+        match part {
+            0 => write!(f, "{whole}"),
+            _ if part % 100 == 0 => write!(f, "{whole}.{}", part / 100),
+            _ if part % 10 == 0 => write!(f, "{whole}.{:02}", part / 10),
+            _ => write!(f, "{whole}.{part:03}"),
         }
-        write!(f, "{whole}.{part:03}")
     }
 }
 
@@ -107,9 +110,12 @@ impl TcpInfo {
         count(f, "lastrcv", received.as_millis() as u64)?;
         count(f, "lastack", self.last_ack_recv.as_millis() as u64)?;
         rate(f, "pacing_rate", self.pacing_rate)?;
-        rate(f, "max_pacing_rate", self.max_pacing_rate)?;
+        if let (Some(_), Some(most)) = (self.pacing_rate, self.max_pacing_rate) {
+            write!(f, "/{}bps", most.saturating_mul(8))?;
+        }
         rate(f, "delivery_rate", self.delivery_rate.filter(|r| *r > 0))?;
         count(f, "delivered", self.delivered.into())?;
+        count(f, "delivered_ce", self.delivered_ce.into())?;
         if self.delivery_rate_app_limited {
             f.write_str(" app_limited")?;
         }
@@ -136,8 +142,6 @@ impl TcpInfo {
             write!(f, " retrans:{}/{}", self.retrans, self.total_retrans)?;
         }
         count(f, "lost", self.lost.into())?;
-        count(f, "delivered_ce", self.delivered_ce.into())?;
-        count(f, "received_ce", self.received_ce.into())?;
         count(f, "sacked", self.sacked.into())?;
         count(f, "dsack_dups", self.dsack_dups.into())?;
         if self.reordering != 3 {
@@ -155,7 +159,8 @@ impl TcpInfo {
         }
         count(f, "rcv_ooopack", self.rcv_ooopack.into())?;
         count(f, "snd_wnd", self.snd_wnd.into())?;
-        count(f, "rcv_wnd", self.rcv_wnd.into())
+        count(f, "rcv_wnd", self.rcv_wnd.into())?;
+        count(f, "received_ce", self.received_ce.into())
     }
 }
 

@@ -100,6 +100,8 @@ struct One {
     handle: Handle<Connection>,
     transfer: Transfer,
     state: State,
+    /// Its ends are known, and those who want to hear of states heard of the first.
+    begun: bool,
     done: bool,
     /// Its numbers when it ended, if they are wanted.
     stats: Option<String>,
@@ -204,7 +206,8 @@ impl Client<'_> {
             self.connections.push(One {
                 handle,
                 transfer,
-                state: State::Closed,
+                state: State::SynSent,
+                begun: false,
                 done: false,
                 stats: None,
             });
@@ -254,6 +257,7 @@ impl Client<'_> {
         let mut stopping: Option<Instant> = None;
         loop {
             let mut moved = false;
+            self.begun(session);
             while let Some(h) = session.host.next_news::<Connection, _>() {
                 if let Some(one) = self.connections.iter().position(|one| one.handle == h) {
                     moved |= self.serve(session, one)?;
@@ -322,6 +326,20 @@ impl Client<'_> {
         })
     }
 
+    /// Tells of connections whose SYN left: only then is our end known.
+    fn begun(&mut self, session: &mut Session) {
+        let to = self.to;
+        let new = self.connections.iter_mut().filter(|one| !one.begun);
+        for one in new.filter(|one| self.verbose && !one.done) {
+            let look = |socket: &Connection| (socket.state(), socket.local_addr());
+            let seen = session.host.socket(one.handle).look(look);
+            if let Ok((State::SynSent, Some(local))) = seen {
+                one.begun = true;
+                note!("[{}] {local} -> {to}", State::SynSent);
+            }
+        }
+    }
+
     fn serve(&mut self, session: &mut Session, one: usize) -> Result<bool, CliError> {
         let Some(one) = self.connections.get_mut(one).filter(|one| !one.done) else {
             return Ok(false);
@@ -335,14 +353,25 @@ impl Client<'_> {
             Ok(turned) => turned,
             Err(gone) => return Err(CliError::failed("socket", gone)),
         };
-        if self.verbose && state != one.state {
-            let local = local.map_or_else(|| "?".into(), |local| local.to_string());
-            for state in passed(one.state, state, result.is_err()) {
-                note!("[{state}] {local} -> {}", self.to);
+        if let (true, Some(local)) = (self.verbose, local) {
+            let to = self.to;
+            if !core::mem::replace(&mut one.begun, true) {
+                note!("[{}] {local} -> {to}", State::SynSent);
+            }
+            if state != one.state {
+                for state in passed(one.state, state, result.is_err()) {
+                    note!("[{state}] {local} -> {to}");
+                }
             }
         }
         one.state = state;
-        let over = result.is_err() || one.transfer.fed && one.transfer.ended;
+        let over = result.is_err() || one.transfer.over;
+        if result.is_err() {
+            // What the peer never acknowledged was not sent for anybody.
+            let numbers = stats::numbers(session, one.handle);
+            let arrived = numbers.map_or(0, |(.., info)| info.bytes_acked);
+            one.transfer.sent = one.transfer.sent.min(arrived);
+        }
         if self.args.profile.stats && over {
             one.stats = stats::line(session, one.handle, self.json);
         }
@@ -366,7 +395,7 @@ impl Client<'_> {
                 return Ok(true);
             }
         };
-        if one.transfer.fed && one.transfer.ended {
+        if one.transfer.over {
             one.done = true;
             let _ = session.host.close(one.handle);
         }

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use netstrata::host::{CABLE_NEAR, Pattern, Phy, on_threads, pump};
+use netstrata::host::pump::{self, Broken, Moved};
+use netstrata::host::{CABLE_NEAR, Pattern, Phy, on_threads};
 use netstrata::phy::Instant;
 use netstrata::socket::{Handle, SocketSet};
 use netstrata::tcp::{Shutdown, State, TcpError};
@@ -92,6 +93,8 @@ struct One {
     state: State,
     received: u64,
     sent: u64,
+    /// All that came to be echoed went back, as far as writing goes.
+    ended: bool,
 }
 
 enum Work {
@@ -345,6 +348,7 @@ impl Server<'_> {
                     state,
                     received: 0,
                     sent: 0,
+                    ended: false,
                 },
             );
             self.serve(session, h)?;
@@ -385,20 +389,30 @@ impl Server<'_> {
         let turned = session.host.socket(h).with(|socket| {
             let done = match work {
                 Work::Echo => {
-                    let turned = pump::echo(socket, scratch);
+                    let turned = match one.ended {
+                        // What went back may still be refused.
+                        true => {
+                            let moved = Moved::default();
+                            let broken = socket.take_error().map(|error| Broken { moved, error });
+                            broken.map_or(Ok(moved), Err)
+                        }
+                        false => pump::echo(socket, scratch),
+                    };
                     let moved = turned.map_or_else(|broken| broken.moved, |moved| moved);
                     one.received += moved.received;
                     one.sent += moved.sent;
+                    one.ended |= moved.ended;
+                    let over = one.ended && socket.unacknowledged() == 0;
                     turned
-                        .map(|moved| moved.ended)
+                        .map(|_| over)
                         .map_err(|broken| (broken.to_string(), Some(broken.error)))
                 }
                 Work::Transfer(transfer) => {
                     let result = transfer.turn(socket);
                     (one.received, one.sent) = (transfer.received, transfer.sent);
                     result
-                        .map(|_| transfer.fed && transfer.ended)
-                        .map_err(|trouble| (trouble.to_string(), None))
+                        .map(|_| transfer.over)
+                        .map_err(|trouble| (trouble.to_string(), trouble.error()))
                 }
             };
             (done, socket.state())

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use netstrata::host::{Pattern, pump};
-use netstrata::tcp::{SendError, Shutdown};
+use netstrata::tcp::{SendError, Shutdown, TcpError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::errors::CliError;
@@ -252,17 +252,29 @@ pub struct Transfer {
     pub fed: bool,
     /// The peer has sent everything.
     pub ended: bool,
+    /// Both, and the peer has acknowledged all that it was sent.
+    pub over: bool,
 }
 
 /// What ends a transfer before its time.
 #[derive(Debug)]
 pub enum Trouble {
     /// The connection failed.
-    Connection(netstrata::tcp::TcpError),
+    Connection(TcpError),
     /// The input could not be read.
     Input(io::Error),
     /// See [`Bad`].
     Output(Bad),
+}
+
+impl Trouble {
+    /// What the connection failed with, if that is it.
+    pub const fn error(&self) -> Option<TcpError> {
+        match self {
+            Self::Connection(error) => Some(*error),
+            Self::Input(_) | Self::Output(_) => None,
+        }
+    }
 }
 
 impl Transfer {
@@ -276,6 +288,7 @@ impl Transfer {
             received: 0,
             fed: false,
             ended: false,
+            over: false,
         }
     }
 
@@ -316,6 +329,14 @@ impl Transfer {
                 }
                 self.output.finish().map_err(Trouble::Output)?;
             }
+        }
+        if self.ended && !self.over {
+            // What the peer has not acknowledged may still be refused: it closed its side, and
+            // then does not want what it gets.
+            if let Some(error) = socket.take_error() {
+                return Err(Trouble::Connection(error));
+            }
+            self.over = self.fed && socket.unacknowledged() == 0;
         }
         Ok(before != (self.sent, self.received, self.fed, self.ended))
     }
