@@ -72,6 +72,17 @@ fn help_is_whole() {
     }
 }
 
+/// Fields of Linux's `struct tcp_info`, without their prefix `tcpi_`.
+const TCP_INFO: &str = "state ca_state retransmits probes backoff options snd_wscale rcv_wscale
+    delivery_rate_app_limited fastopen_client_fail rto ato snd_mss rcv_mss unacked sacked lost
+    retrans fackets last_data_sent last_ack_sent last_data_recv last_ack_recv pmtu rcv_ssthresh
+    rtt rttvar snd_ssthresh snd_cwnd advmss reordering rcv_rtt rcv_space total_retrans
+    pacing_rate max_pacing_rate bytes_acked bytes_received segs_out segs_in notsent_bytes min_rtt
+    data_segs_in data_segs_out delivery_rate busy_time rwnd_limited sndbuf_limited delivered
+    delivered_ce bytes_sent bytes_retrans dsack_dups reord_seen rcv_ooopack snd_wnd rcv_wnd
+    rehash total_rto total_rto_recoveries total_rto_time received_ce delivered_e1_bytes
+    delivered_e0_bytes delivered_ce_bytes received_e1_bytes received_e0_bytes received_ce_bytes";
+
 #[test]
 fn numbers_now_and_then_and_at_the_end() {
     let words = "tcpclient --size 100k --delay 30ms --stats --interval 10ms --json";
@@ -95,6 +106,14 @@ fn numbers_now_and_then_and_at_the_end() {
     assert!(acked.clone().is_sorted());
     assert_eq!(acked.next_back(), Some(100 << 10));
 
+    // All of `struct tcp_info` by its names, in the order of <linux/tcp.h>.
+    let all = numbers.last().unwrap()["tcp_info"].as_object().unwrap();
+    for name in TCP_INFO.split_whitespace() {
+        assert!(all.contains_key(name), "{name}: {out}");
+    }
+    assert_eq!(all["bytes_acked"].as_u64(), Some(100 << 10));
+    assert!(all["min_rtt"].as_u64() >= Some(60_000), "{out}");
+
     // As `ss -ti` has it.
     let out = printed(&strata(&[
         "tcpclient",
@@ -113,6 +132,8 @@ fn numbers_now_and_then_and_at_the_end() {
         " mss:1448 ",
         " cwnd:",
         " bytes_acked:1024 ",
+        " bbr:(bw:",
+        ",pacing_gain:2.77,cwnd_gain:2) send ",
     ] {
         assert!(line.contains(word), "{word}: {line}");
     }

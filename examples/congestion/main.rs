@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! $ cargo run --example congestion
-//! cubic: 4.2 s, round trips of 81 ms, 10 segments lost
+//! cubic: 4.2 s, round trips of 92 ms, 10 segments lost
 //! vegas: 4.2 s, round trips of 28 ms, 0 segments lost
 //! drawn to congestion.svg
 //! ```

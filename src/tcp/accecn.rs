@@ -135,6 +135,21 @@ impl Accurate {
         self.cep.wrapping_sub(FIRST_CEP)
     }
 
+    /// Octets of text received, and octets of ours that arrived as far as the peer told in
+    /// options: as ECT(1), ECT(0) and CE.
+    pub(super) fn octets(&self) -> ([u32; 3], [u32; 3]) {
+        let since = |counts: &[u32; 3]| {
+            let [e0b, ceb, e1b] = counts;
+            let [first_e0b, first_ceb, first_e1b] = FIRST_OCTETS;
+            [
+                e1b.wrapping_sub(first_e1b),
+                e0b.wrapping_sub(first_e0b),
+                ceb.wrapping_sub(first_ceb),
+            ]
+        };
+        (since(&self.octets), since(&self.s_octets))
+    }
+
     /// ACE as flags: the low three bits of r.cep (RFC 9768 §3.2.2).
     pub(super) const fn flags(&self) -> TcpFlags {
         as_flags(self.cep)

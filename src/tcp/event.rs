@@ -94,7 +94,9 @@ pub enum Event {
         /// Place after the last.
         to: u64,
     },
-    /// A round-trip time was measured.
+    /// A round-trip time was measured: by the text that was sent last of what arrived, for
+    /// congestion control. The smoothed one goes by what was sent first of it, as Linux's does,
+    /// and holds what the peer waited with its acknowledgment.
     Rtt {
         /// The sample.
         sample: Duration,

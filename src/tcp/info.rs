@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use super::config::Config;
-use super::congestion::Congestion;
+use super::congestion::{Congestion, PathModel};
 use super::fastopen::EarlyFailure;
 use super::recovery::CaState;
 use super::rtt::Repeated;
@@ -142,6 +142,18 @@ pub struct TcpInfo {
     pub delivered_ce: u32,
     /// Packets received with a congestion mark, where the feedback is accurate.
     pub received_ce: u32,
+    /// Octets of text of ours that arrived as ECT(1), as far as the peer told (RFC 9768 §3.2.3).
+    pub delivered_e1_bytes: u32,
+    /// As ECT(0).
+    pub delivered_e0_bytes: u32,
+    /// With a congestion mark.
+    pub delivered_ce_bytes: u32,
+    /// Octets of text received as ECT(1), where the feedback is accurate.
+    pub received_e1_bytes: u32,
+    /// As ECT(0).
+    pub received_e0_bytes: u32,
+    /// With a congestion mark.
+    pub received_ce_bytes: u32,
     /// The peer's window, octets.
     pub snd_wnd: u32,
     /// The window we offered and that is still open, octets.
@@ -155,6 +167,8 @@ pub struct TcpInfo {
     /// Time those took.
     pub total_rto_time: Duration,
 
+    /// What congestion control takes the path for, where it has a model of it (`TCP_CC_INFO`).
+    pub path_model: Option<PathModel>,
     /// Congestion window, octets.
     pub cwnd_octets: u32,
     /// Slow start threshold, octets, where there is one.
@@ -209,6 +223,11 @@ impl<C: Congestion> Tcb<C> {
         let millis = |ms: u32| Duration::from_millis(ms.into());
         let age = |ms: u32| millis(now_ms.wrapping_sub(ms));
         let times = self.times(now);
+        let marked = self.ecn.accurate.get().map(|counts| counts.octets());
+        let (
+            [received_e1_bytes, received_e0_bytes, received_ce_bytes],
+            [delivered_e1_bytes, delivered_e0_bytes, delivered_ce_bytes],
+        ) = marked.unwrap_or_default();
         let flags = [
             (self.timestamps, TcpInfo::OPT_TIMESTAMPS),
             (self.sack, TcpInfo::OPT_SACK),
@@ -283,12 +302,19 @@ impl<C: Congestion> Tcb<C> {
             accurate_ecn: self.ecn.is_accurate(),
             delivered_ce: rare.delivered_ce,
             received_ce: self.ecn.accurate.get().map_or(0, |a| a.received_ce()),
+            delivered_e1_bytes,
+            delivered_e0_bytes,
+            delivered_ce_bytes,
+            received_e1_bytes,
+            received_e0_bytes,
+            received_ce_bytes,
             snd_wnd: self.snd_wnd,
             rcv_wnd: self.rcv_wnd(),
             rehash: 0,
             total_rto: rare.total_rto,
             total_rto_recoveries: rare.total_rto_recoveries,
             total_rto_time: millis(rare.total_rto_time),
+            path_model: self.cc.path_model(),
             cwnd_octets: self.window(),
             ssthresh_octets: threshold,
             in_flight_octets: pipe,

@@ -24,6 +24,19 @@ impl fmt::Display for Millis {
     }
 }
 
+/// A number in hundredths.
+struct Gain(u16);
+
+impl fmt::Display for Gain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 100, self.0 % 100) {
+            (whole, 0) => write!(f, "{whole}"),
+            (whole, part) if part % 10 == 0 => write!(f, "{whole}.{}", part / 10),
+            (whole, part) => write!(f, "{whole}.{part:02}"),
+        }
+    }
+}
+
 /// ` name:value` unless the value is zero.
 fn count(f: &mut fmt::Formatter<'_>, name: &str, value: u64) -> fmt::Result {
     if value == 0 {
@@ -104,6 +117,17 @@ impl TcpInfo {
                 .saturating_mul(1_000_000)
                 .checked_div(us)
         });
+        if let Some(model) = self.path_model.filter(|model| model.bandwidth > 0) {
+            write!(
+                f,
+                " {}:(bw:{}bps,mrtt:{},pacing_gain:{},cwnd_gain:{})",
+                self.congestion,
+                model.bandwidth.saturating_mul(8),
+                Millis(model.min_rtt),
+                Gain(model.pacing_gain),
+                Gain(model.cwnd_gain)
+            )?;
+        }
         rate(f, "send", window)?;
         count(f, "lastsnd", self.last_data_sent.as_millis() as u64)?;
         let received = self.last_data_recv.unwrap_or_default();
@@ -171,5 +195,34 @@ impl fmt::Display for TcpInfo {
         self.totals(f)?;
         self.rates(f)?;
         self.flight(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn times_are_written_as_ss_writes_them() {
+        let text = |us| Millis(Duration::from_micros(us)).to_string();
+        assert_eq!(text(40_000), "40");
+        assert_eq!(text(37_500), "37.5");
+        assert_eq!(text(230), "0.23");
+        assert_eq!(text(20_308), "20.308");
+        assert_eq!(text(7), "0.007");
+        assert_eq!(text(1_010), "1.01");
+    }
+
+    #[test]
+    fn gains_too() {
+        let text = |hundredths| Gain(hundredths).to_string();
+        assert_eq!(text(277), "2.77");
+        assert_eq!(text(90), "0.9");
+        assert_eq!(text(100), "1");
+        assert_eq!(text(225), "2.25");
+        assert_eq!(text(105), "1.05");
     }
 }

@@ -189,6 +189,14 @@ fn ask_for_cookie(session: &mut Session, to: SocketAddr) -> Result<(), CliError>
     Ok(())
 }
 
+/// Of a connection that does not end in order: what the peer never acknowledged was not sent for
+/// anybody.
+fn count_what_arrived(session: &mut Session, one: &mut One) {
+    let numbers = stats::numbers(session, one.handle);
+    let arrived = numbers.map_or(0, |(.., info)| info.bytes_acked);
+    one.transfer.sent = one.transfer.sent.min(arrived);
+}
+
 impl Client<'_> {
     fn connect(&mut self, session: &mut Session) -> Result<(), CliError> {
         let mut total = Some(0);
@@ -289,6 +297,7 @@ impl Client<'_> {
             if stopping.is_some_and(|until| session.now() >= until) {
                 for one in &mut self.connections {
                     one.done = true;
+                    count_what_arrived(session, one);
                     if self.args.profile.stats {
                         one.stats = stats::line(session, one.handle, self.json);
                     }
@@ -367,10 +376,7 @@ impl Client<'_> {
         one.state = state;
         let over = result.is_err() || one.transfer.over;
         if result.is_err() {
-            // What the peer never acknowledged was not sent for anybody.
-            let numbers = stats::numbers(session, one.handle);
-            let arrived = numbers.map_or(0, |(.., info)| info.bytes_acked);
-            one.transfer.sent = one.transfer.sent.min(arrived);
+            count_what_arrived(session, one);
         }
         if self.args.profile.stats && over {
             one.stats = stats::line(session, one.handle, self.json);

@@ -398,7 +398,7 @@ impl Server<'_> {
                         }
                         false => pump::echo(socket, scratch),
                     };
-                    let moved = turned.map_or_else(|broken| broken.moved, |moved| moved);
+                    let moved = turned.unwrap_or_else(|broken| broken.moved);
                     one.received += moved.received;
                     one.sent += moved.sent;
                     one.ended |= moved.ended;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: as of the algorithm in use; changing it keeps the window.
 
-use super::{Ack, Bbr, Congestion, Cubic, Loss, Lost, Reno};
+use super::{Ack, Bbr, Congestion, Cubic, Loss, Lost, PathModel, Reno};
 use core::fmt;
 use core::str::FromStr;
 use phy::Instant;
@@ -128,6 +128,10 @@ impl Congestion for Any {
 
     fn name(&self) -> &'static str {
         self.algorithm().name()
+    }
+
+    fn path_model(&self) -> Option<PathModel> {
+        each!(self, cc => cc.path_model())
     }
 
     /// Window and threshold stay; what else was learned of the path is forgotten.

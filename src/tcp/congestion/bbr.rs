@@ -26,7 +26,8 @@ use super::bbr_cycle::{AckPhase, State, UndoState};
 use super::bbr_model::INFINITE;
 use super::delivery::{RateSample, RoundMeter};
 use super::pacer::quantum;
-use super::{Ack, Congestion, INITIAL, LARGEST, Loss, Lost, rescaled};
+use super::{Ack, Congestion, INITIAL, LARGEST, Loss, Lost, PathModel, rescaled};
+use core::time::Duration;
 use phy::Instant;
 
 /// PacingMarginPercent: paced at 1 % below the bandwidth.
@@ -383,6 +384,20 @@ impl Congestion for Bbr {
 
     fn name(&self) -> &'static str {
         "bbr"
+    }
+
+    fn path_model(&self) -> Option<PathModel> {
+        let min_rtt = match self.min_rtt {
+            INFINITE => Duration::ZERO,
+            us => Duration::from_micros(us.into()),
+        };
+        let gain = |hundredths| u16::try_from(hundredths).unwrap_or(u16::MAX);
+        Some(PathModel {
+            bandwidth: self.bandwidth(),
+            min_rtt,
+            pacing_gain: gain(self.state.pacing_gain()),
+            cwnd_gain: gain(self.state.cwnd_gain()),
+        })
     }
 
     /// HandleRestartFromIdle (draft §5.4.1).

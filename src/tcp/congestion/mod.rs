@@ -103,6 +103,19 @@ pub struct Lost {
     pub app_limited: bool,
 }
 
+/// What an algorithm that models the path holds it to be, as Linux's `TCP_CC_INFO` tells of BBR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathModel {
+    /// Octets per second that the path delivers.
+    pub bandwidth: u64,
+    /// Its round-trip time without a queue; zero before any was seen.
+    pub min_rtt: Duration,
+    /// What is sent a second, in hundredths of the bandwidth.
+    pub pacing_gain: u16,
+    /// What may be in flight, in hundredths of what the path itself holds.
+    pub cwnd_gain: u16,
+}
+
 /// A congestion control algorithm, and its state for one connection.
 ///
 /// Only `on_ack` and `on_loss` have to be answered by every algorithm. What the sender does in
@@ -158,6 +171,10 @@ pub trait Congestion: Debug + Clone {
     /// Its name, as `ss` prints it.
     fn name(&self) -> &'static str {
         "custom"
+    }
+    /// What it takes the path for, where it has a model of it.
+    fn path_model(&self) -> Option<PathModel> {
+        None
     }
     /// Goes on as another algorithm. False where the algorithm is fixed by the type.
     fn select(&mut self, now: Instant, algorithm: Algorithm) -> bool {

@@ -4,7 +4,7 @@
 //! tells congestion control by a call of its own ([`Congestion::on_loss`] and others) is made an
 //! event here, so that it is told once.
 
-use super::{Ack, Algorithm, Congestion, Loss, Lost};
+use super::{Ack, Algorithm, Congestion, Loss, Lost, PathModel};
 use crate::tcp::event::{Event, Observer};
 use phy::Instant;
 
@@ -92,6 +92,10 @@ impl<C: Congestion, O: Observer> Congestion for Observed<C, O> {
 
     fn name(&self) -> &'static str {
         self.control.name()
+    }
+
+    fn path_model(&self) -> Option<PathModel> {
+        self.control.path_model()
     }
 
     fn select(&mut self, now: Instant, algorithm: Algorithm) -> bool {

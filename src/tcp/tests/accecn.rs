@@ -284,6 +284,15 @@ fn options_carry_what_moved() {
     );
     assert!(text.contains("<accecn1 e1b 101,nop,nop,nop>"), "{text}");
     assert!(text.contains("<accecn1 e1b 101 ceb 100>"), "{text}");
+    let info = h.tcb.info(&h.cfg, h.now, &h.rx, &h.tx);
+    assert_eq!(
+        (
+            info.received_e1_bytes,
+            info.received_e0_bytes,
+            info.received_ce_bytes
+        ),
+        (100, 100, 100)
+    );
 }
 
 /// RFC 9768 §3.2.3.3: two SACK blocks go before the option; what moved goes, or nothing.
