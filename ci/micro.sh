@@ -52,8 +52,8 @@ made=$(table)
 echo "$made"
 if [ -n "$write" ]; then
   MADE=$made awk '
-    /^<!-- single steps -->$/ { print; print ENVIRON["MADE"]; skip = 1 }
     /^<!-- \/single steps -->$/ { skip = 0 }
-    !skip || 0 { if ($0 !~ /^<!-- single steps -->$/) print }' BENCHMARKS.md >BENCHMARKS.md.new
+    !skip { print }
+    /^<!-- single steps -->$/ { print ENVIRON["MADE"]; skip = 1 }' BENCHMARKS.md >BENCHMARKS.md.new
   mv BENCHMARKS.md.new BENCHMARKS.md
 fi
