@@ -289,7 +289,7 @@ impl<N: Network, T: Transports<S>, S> PacketSink for Up<'_, N, T, S> {
         cx.stats.rx_octets = cx.stats.rx_octets.wrapping_add(packet.octets.len() as u64);
         if let Some((alike, proto)) = alike
             && let Some(payload) = alike.cut(&packet)
-            && transports.again(tables, cx, *proto, payload, packet.meta)
+            && transports.again(tables, cx, *proto, payload, &packet.meta)
         {
             return;
         }

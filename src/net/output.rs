@@ -229,12 +229,14 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
     }
 
     /// Largest packet to `dst` by way of `hop`, in octets.
+    #[inline]
     fn mtu(&self, hop: &Hop, dst: IpAddr) -> usize {
         let link = self.iface.mtu(hop.link);
         let path = self.net.path_mtu(dst, self.now);
         path.map_or(link, |path| path.min(link))
     }
 
+    #[inline]
     fn room_of(&self, hop: &Hop, mtu: usize, dst: IpAddr, src: Option<IpAddr>) -> Room {
         let front = if dst.is_ipv4() { 20 } else { 40 };
         Room {

@@ -148,7 +148,8 @@ pub struct SlabSet<K: Socket> {
     index: Index,
     /// What `lookup` found last: a flow's packets come in trains.
     last: Cell<u32>,
-    /// The key hashed last: a new flow is looked up before it is entered.
+    /// The key that was last looked for in vain: that of a new flow is, more than once, before it
+    /// is entered.
     tagged: Cell<Option<(K::Key, u32)>>,
     /// Insertions, removals and renamings so far.
     version: u64,
@@ -233,9 +234,7 @@ impl<K: Socket> SlabSet<K> {
         {
             return tag;
         }
-        let tag = self.index.tag(key);
-        self.tagged.set(Some((*key, tag)));
-        tag
+        self.index.tag(key)
     }
 
     /// The socket that is found under `key`.
@@ -381,9 +380,13 @@ impl<K: Socket> SocketSet<K> for SlabSet<K> {
         if let Some(h) = self.known_by(key, self.last.get()) {
             return Some(h);
         }
-        let h = self.find(self.tag(key), key)?;
-        self.last.set(h.slot());
-        Some(h)
+        let tag = self.tag(key);
+        let found = self.find(tag, key);
+        match found {
+            Some(h) => self.last.set(h.slot()),
+            None => self.tagged.set(Some((*key, tag))),
+        }
+        found
     }
 
     fn rekey(&mut self, h: Handle<K>) -> Result<(), OpenError> {

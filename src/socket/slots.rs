@@ -1,6 +1,6 @@
 //! A growing array whose elements never move.
 //!
-//! Invariant: chunk sizes are 8, 8, 16, 32, 64, 128, 256 and then 512 for ever; each is
+//! Invariant: chunk sizes are 8, 16, 32, 64, 128, 256 and then 512 for ever; each is
 //! allocated once, whole, and never again. Growing moves only the chunks' headers: 24 octets for
 //! every 512 elements, 5 KB at 100,000 elements, and that once for each doubling. Used by the slab,
 //! and by TCP's tables of connections that are no sockets.
@@ -10,23 +10,31 @@ use alloc::vec::Vec;
 /// Elements of all chunks but the first few.
 const CHUNK: u32 = 512;
 
+/// Elements of the first chunk, a power of two.
+const FIRST: u64 = 8;
+
 /// Chunk and place in it of element `i`.
+#[inline]
 const fn place(i: u32) -> (usize, usize) {
-    if i >= CHUNK {
-        ((i / CHUNK) as usize + 6, (i % CHUNK) as usize)
-    } else if i >= 8 {
+    // Counted as if a chunk as large as the first were before it, chunks that double begin at
+    // powers of two.
+    let i = i as u64 + FIRST;
+    if i < CHUNK as u64 {
         let level = i.ilog2();
-        (level as usize - 2, (i - (1 << level)) as usize)
+        (
+            (level - FIRST.ilog2()) as usize,
+            (i - (1 << level)) as usize,
+        )
     } else {
-        (0, i as usize)
+        let whole = i / CHUNK as u64 + (CHUNK.ilog2() - FIRST.ilog2() - 1) as u64;
+        (whole as usize, (i % CHUNK as u64) as usize)
     }
 }
 
 /// Elements that chunk `n` has room for.
 const fn size(n: usize) -> usize {
     match n {
-        0 | 1 => 8,
-        2..7 => 4 << n,
+        0..6 => (FIRST as usize) << n,
         _ => CHUNK as usize,
     }
 }

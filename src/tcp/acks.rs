@@ -18,7 +18,7 @@ use super::tcb::Tcb;
 use super::timers::Timer;
 use crate::error::Drop;
 use crate::socket::RecvBuf;
-use crate::wire::{TcpFlags, TcpOptions};
+use crate::wire::{OptionBytes, TcpFlags, TcpOptions};
 use phy::Instant;
 
 /// Whether an acknowledgment of ours is owed.
@@ -216,10 +216,17 @@ impl<C: Congestion> Tcb<C> {
     /// A segment without text that acknowledges what was received.
     pub(super) fn ack_plan(&self, now: Instant, rx: &impl RecvBuf) -> Plan {
         let window = self.window_field(rx);
-        let options = self.segment_options(now);
-        let flags = TcpFlags::ACK | self.ecn.ack_flags(options.sack.is_empty());
+        let usual = self.usual_options(now);
+        let (options, unsacked) = usual.map_or_else(
+            || {
+                let all = self.segment_options(now);
+                (all.emit(), all.sack.is_empty())
+            },
+            |usual| (usual, true),
+        );
+        let flags = TcpFlags::ACK | self.ecn.ack_flags(unsacked);
         Plan {
-            options: options.emit(),
+            options,
             ..Plan::bare(self.ack_seq(), self.rcv_nxt, flags, window)
         }
     }
@@ -238,6 +245,27 @@ impl<C: Congestion> Tcb<C> {
         } else {
             self.snd_nxt
         }
+    }
+
+    /// The octets of [`segment_options`](Self::segment_options).
+    #[inline]
+    pub(super) fn option_bytes(&self, now: Instant) -> OptionBytes {
+        self.usual_options(now)
+            .unwrap_or_else(|| self.segment_options(now).emit())
+    }
+
+    /// The same where they are what nearly every segment carries: timestamps and nothing else.
+    #[inline]
+    fn usual_options(&self, now: Instant) -> Option<OptionBytes> {
+        let usual = self.timestamps
+            && !self.timeout_due
+            && !self.ecn.is_accurate()
+            && self.reassembly.gaps.is_empty()
+            && self
+                .rare
+                .get()
+                .is_none_or(|rare| rare.duplicate.0 == rare.duplicate.1);
+        usual.then(|| OptionBytes::timestamps(timestamp(now, self.ts_offset), self.ts_recent))
     }
 
     /// Options of a segment after the handshake: timestamps, and SACK blocks if there are any.

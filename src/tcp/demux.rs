@@ -11,6 +11,7 @@ use super::accept::Link;
 use super::congestion::Congestion;
 use super::fastopen::Early;
 use super::memory::Level;
+use super::run::Fit;
 use super::segment::{Effects, Gone, Plan, Segment, reset_for};
 use super::seq::SeqNum;
 use super::socket::{Role, SocketOf, Wants};
@@ -142,16 +143,19 @@ impl<C: Congestion> Tcp<C> {
             payload: text,
             ecn: packet.ip.ecn(),
         };
-        if let Some(h) = self.recent.handle()
-            && self.next_of_run::<S>(set, cx, h, packet, &header, &segment)
-        {
-            return;
-        }
+        let recent = self.recent.handle();
+        let fit = recent.map_or(Fit::Other, |h| {
+            self.next_of_run::<S>(set, cx, h, packet, &header, &segment)
+        });
         let ends = Ends {
             local: SocketAddr::new(packet.ip.dst, header.dst),
             peer: SocketAddr::new(packet.ip.src, header.src),
         };
-        self.other::<S, T>(set, cx, answer, ends, &segment);
+        match (fit, recent) {
+            (Fit::Taken, _) => {}
+            (Fit::Own, Some(h)) => self.connection::<S, T>(set, cx, answer, h, &ends, &segment),
+            _ => self.other::<S, T>(set, cx, answer, ends, &segment),
+        }
     }
 
     /// A segment that is no next one of the last connection.

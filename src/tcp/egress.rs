@@ -36,6 +36,8 @@ struct Turn {
     sent: usize,
     /// The link takes no more.
     full: bool,
+    /// What the socket holds is what it is charged for.
+    weighed: bool,
 }
 
 impl<C: Congestion> Tcp<C> {
@@ -54,7 +56,9 @@ impl<C: Congestion> Tcp<C> {
         while sent < budget {
             let Some(h) = set.next_ready() else { break };
             let turn = self.turn::<S>(set, cx, out, h);
-            self.account::<S>(set, cx, h);
+            if !turn.weighed {
+                self.account::<S>(set, cx, h);
+            }
             sent = sent.saturating_add(turn.sent);
             if turn.full {
                 break;
@@ -359,10 +363,8 @@ impl<C: Congestion> Tcp<C> {
             break;
         }
         let deadline = tcb.deadline();
-        set.arm(h, deadline);
-        if more {
-            set.wake(h);
-        }
+        turn.weighed = socket.occupies() == socket.charged;
+        set.resume(h, deadline, more, false);
         turn
     }
 }

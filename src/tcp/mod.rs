@@ -297,7 +297,7 @@ impl<C: Congestion, S: Stores<SocketOf<S, C>>> Transport<S> for Tcp<C> {
     }
 
     #[inline]
-    fn again(&mut self, set: &mut Self::Set, cx: &mut Cx, payload: &[u8], meta: RxMeta) -> bool {
+    fn again(&mut self, set: &mut Self::Set, cx: &mut Cx, payload: &[u8], meta: &RxMeta) -> bool {
         self.continues::<S>(set, cx, payload, meta)
     }
 

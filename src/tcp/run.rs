@@ -20,6 +20,7 @@ use super::memory::Level;
 use super::receive::{Arrived, Foreseen, Next};
 use super::segment::Segment;
 use super::socket::{Role, SocketOf, TcpSocket, Wants};
+use super::tcb::State;
 use super::{Handle, Set, Tcp};
 use crate::context::Cx;
 use crate::error::Drop;
@@ -66,9 +67,18 @@ pub(super) struct Run {
     window: usize,
 }
 
+/// What a segment is to the connection that the last one was of.
+pub(super) enum Fit {
+    /// Its next one, and dealt with.
+    Taken,
+    /// One of its own, that nothing unusual waits for, not dealt with.
+    Own,
+    /// Perhaps another's.
+    Other,
+}
+
 impl<C: Congestion> Tcp<C> {
-    /// The segment may be the next one of `h`'s connection; false if it was not, or not
-    /// dealt with.
+    /// The segment may be the next one of `h`'s connection, and is dealt with then.
     #[inline]
     pub(super) fn next_of_run<S>(
         &mut self,
@@ -78,28 +88,32 @@ impl<C: Congestion> Tcp<C> {
         packet: &Ingress<'_>,
         header: &Header,
         segment: &Segment<'_>,
-    ) -> bool
+    ) -> Fit
     where
         S: Stores<SocketOf<S, C>>,
     {
         let level = self.account.level;
         let Some(socket) = set.get_mut(h) else {
-            return false;
+            return Fit::Other;
         };
         let TcpSocket { role, rx, tx, .. } = socket;
         let Role::Connection(tcb) = role else {
-            return false;
+            return Fit::Other;
         };
         if socket.wants.any(UNUSUAL)
             || level == Level::Full
             || tcb.early.any(Early::WANTED | Early::TRIED)
             || !is_flow(&socket.at, (&packet.ip, header.src, header.dst))
         {
-            return false;
+            return Fit::Other;
         }
         tcb.set_level(level);
         let Some(foreseen) = tcb.foresees(segment) else {
-            return false;
+            // One that is over has no key any more.
+            return match tcb.state {
+                State::Closed | State::TimeWait => Fit::Other,
+                _ => Fit::Own,
+            };
         };
         let text = segment.payload.len();
         if let Some(least) = tcb.may_run(text)
@@ -123,11 +137,11 @@ impl<C: Congestion> Tcp<C> {
             if stored < text {
                 self.close_run::<S>(set, cx);
             }
-            return true;
+            return Fit::Taken;
         }
         let next = tcb.take_foreseen(&self.config, cx.now, segment, foreseen, rx, tx);
         self.resume::<S>(set, cx, h, next);
-        true
+        Fit::Taken
     }
 
     /// A segment, on the same flow as the last one, may belong to the open run; false if it does
@@ -138,7 +152,7 @@ impl<C: Congestion> Tcp<C> {
         set: &mut Set<S, C>,
         cx: &mut Cx,
         segment: &[u8],
-        meta: RxMeta,
+        meta: &RxMeta,
     ) -> bool
     where
         S: Stores<SocketOf<S, C>>,
@@ -150,7 +164,8 @@ impl<C: Congestion> Tcp<C> {
             return false;
         };
         let (text, arrived) = (next.text(), &mut run.arrived);
-        let came = arrived.came.saturating_add(text.len());
+        // Bounded by the window, so it does not wrap.
+        let came = arrived.came.wrapping_add(text.len());
         if text.len() < run.least || came > run.window {
             return false;
         }
@@ -175,7 +190,6 @@ impl<C: Congestion> Tcp<C> {
         }
         rx.commit(stored);
         run.header.advance(text.len());
-        arrived.stored = came;
         arrived.came = came;
         arrived.longest = arrived.longest.max(text.len());
         arrived.segments = arrived.segments.wrapping_add(1);
@@ -206,7 +220,12 @@ impl<C: Congestion> Tcp<C> {
             return;
         };
         let Role::Connection(tcb) = role else { return };
-        let arrived = Some(run.arrived);
+        let mut arrived = run.arrived;
+        if arrived.segments > 1 {
+            // What was not stored whole ended the run.
+            arrived.stored = arrived.came;
+        }
+        let arrived = Some(arrived);
         let (config, now) = (&self.config, cx.now);
         let next = tcb.take_arrived(config, now, &run.first, run.foreseen, arrived, rx, tx);
         self.resume::<S>(set, cx, h, next);

@@ -218,7 +218,7 @@ impl<C: Congestion> Tcb<C> {
         let to = self
             .record_left(from)
             .map_or(to, |left| to.min(from + left));
-        let options = self.segment_options(now).emit();
+        let options = self.option_bytes(now);
         let mss = self.text_room(options.len());
         // The first of a loss event goes whatever the windows say: it is also what finds out
         // that a closed window has opened (RFC 9293 §3.8.6.1).
@@ -273,7 +273,7 @@ impl<C: Congestion> Tcb<C> {
             self.restart_after_idle(cfg, now);
         }
         let usable = self.snd_wnd.saturating_sub(sent);
-        let options = self.segment_options(now).emit();
+        let options = self.option_bytes(now);
         let mss = self.text_room(options.len());
         let allowed = self.allowance();
         let confirms = self.ecn.confirms();

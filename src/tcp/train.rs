@@ -91,8 +91,9 @@ impl Line<'_> {
         let mut text = tx.peek(plan.offset, plan.len);
         let (mut at, mut count) = (0_usize, 0_usize);
         loop {
-            let len = step.min(plan.len.saturating_sub(at));
-            let end = at.saturating_add(len);
+            // A plan is no longer than a packet may be, so none of these sums wraps.
+            let len = step.min(plan.len.wrapping_sub(at));
+            let end = at.wrapping_add(len);
             let flags = if end < plan.len { not_last } else { plan.flags };
             let seq = (plan.seq + at as u32).0;
             let pieces = take(&mut text, len);
@@ -102,7 +103,7 @@ impl Line<'_> {
                 (part.seq, part.flags) = (SeqNum(seq), flags);
                 self.whole(out, &part, pieces, false)
             } else if copies {
-                let whole = template.len().saturating_add(len);
+                let whole = template.len().wrapping_add(len);
                 out.send_along(whole, [&[]; 2], TxMeta::NONE, |_, octets| {
                     template.emit_with((seq, flags), pieces, octets);
                 })
@@ -118,7 +119,7 @@ impl Line<'_> {
             if let Err(error) = sent {
                 return (at, count, Some(error));
             }
-            (at, count) = (end, count.saturating_add(1));
+            (at, count) = (end, count.wrapping_add(1));
             if at >= plan.len {
                 return (at, count, None);
             }

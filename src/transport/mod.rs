@@ -56,7 +56,7 @@ pub trait Transport<S> {
     /// alone, with the same addresses, TTL and service, and with the same first four octets
     /// behind the IP header. False, and nothing done, leaves it to `ingress`. Called only where
     /// [`AGAIN`](Self::AGAIN) is set.
-    fn again(&mut self, set: &mut Self::Set, cx: &mut Cx, payload: &[u8], meta: RxMeta) -> bool {
+    fn again(&mut self, set: &mut Self::Set, cx: &mut Cx, payload: &[u8], meta: &RxMeta) -> bool {
         let _ = (set, cx, payload, meta);
         false
     }

@@ -35,7 +35,7 @@ pub trait Transports<S> {
         cx: &mut Cx,
         proto: u8,
         payload: &[u8],
-        meta: RxMeta,
+        meta: &RxMeta,
     ) -> bool;
     fn icmp_error(&mut self, t: &mut Self::Tables, cx: &mut Cx, error: &IcmpError<'_>) -> bool;
     fn timers(&mut self, t: &mut Self::Tables, cx: &mut Cx);
@@ -97,7 +97,7 @@ macro_rules! tuples {
             }
             #[inline]
             fn again(
-                &mut self, t: &mut Self::Tables, cx: &mut Cx, proto: u8, payload: &[u8], meta: RxMeta,
+                &mut self, t: &mut Self::Tables, cx: &mut Cx, proto: u8, payload: &[u8], meta: &RxMeta,
             ) -> bool {
                 $(match $P::PROTOCOL {
                     Some(own) if own == proto => {

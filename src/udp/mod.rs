@@ -202,7 +202,7 @@ impl<S: Stores<UdpSocket<Bytes<S>>>> Transport<S> for Udp {
     }
 
     #[inline]
-    fn again(&mut self, set: &mut S::Set, cx: &mut Cx, payload: &[u8], meta: RxMeta) -> bool {
+    fn again(&mut self, set: &mut S::Set, cx: &mut Cx, payload: &[u8], meta: &RxMeta) -> bool {
         let Some(run) = &self.run else { return false };
         // Of what a device put together each datagram is taken by itself.
         let taken = meta.gro.is_none() && run.deliver(set, payload, meta.csum);

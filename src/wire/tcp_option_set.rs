@@ -63,6 +63,7 @@ impl TcpOptions {
 
     /// Reads the options of a segment. Unknown ones are skipped; of repeated ones the last
     /// counts; those that belong on a SYN only are for the caller to ignore elsewhere.
+    #[inline]
     pub fn parse(options: &[u8]) -> Self {
         if let Some(timestamps) = Self::timestamps_only(options) {
             return Self {
@@ -70,6 +71,11 @@ impl TcpOptions {
                 ..Self::NONE
             };
         }
+        Self::parse_each(options)
+    }
+
+    #[inline(never)]
+    fn parse_each(options: &[u8]) -> Self {
         let mut all = Self::NONE;
         for option in TcpOptionIter::new(options) {
             match option {
@@ -161,6 +167,19 @@ impl OptionBytes {
         octets: [0; 40],
         len: 0,
     };
+
+    /// As [`TcpOptions::emit`] writes timestamp value and echo, and nothing else.
+    #[inline]
+    pub(crate) fn timestamps(value: u32, echo: u32) -> Self {
+        let mut all = Self::EMPTY;
+        if let Some(octets) = all.octets.first_chunk_mut::<12>() {
+            octets[..4].copy_from_slice(&[kind::NOP, kind::NOP, kind::TIMESTAMPS, 10]);
+            Be::write_u32(&mut octets[4..8], value);
+            Be::write_u32(&mut octets[8..12], echo);
+            all.len = 12;
+        }
+        all
+    }
 
     /// The octets.
     #[inline]

@@ -93,7 +93,7 @@ impl TcpTemplate {
         if !second.is_empty() {
             sum = sum.add_sum(copy_and_sum(lower, second).unwrap_or_default());
         }
-        self.emit(line, first.len().saturating_add(second.len()), sum, head);
+        self.emit(line, first.len().wrapping_add(second.len()), sum, head);
     }
 }
 
