@@ -236,7 +236,7 @@ impl<'a, I: Interface, N: Network> Down<'a, I, N> {
         path.map_or(link, |path| path.min(link))
     }
 
-    #[inline]
+    #[inline(always)]
     fn room_of(&self, hop: &Hop, mtu: usize, dst: IpAddr, src: Option<IpAddr>) -> Room {
         let front = if dst.is_ipv4() { 20 } else { 40 };
         Room {
