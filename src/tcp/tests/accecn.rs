@@ -275,15 +275,6 @@ fn options_carry_what_moved() {
         < .Ee 401:501 ack 1 win 1000",
     );
     snapshot!("accecn_options", text);
-    let mut h = accepted();
-    let text = h.play(
-        "< .W 1:1 ack 1 win 1000
-        quickack
-        < .Ee 1:101 ack 1 win 1000 ect1
-        < .Ee 101:201 ack 1 win 1000 ce",
-    );
-    assert!(text.contains("<accecn1 e1b 101,nop,nop,nop>"), "{text}");
-    assert!(text.contains("<accecn1 e1b 101 ceb 100>"), "{text}");
     let info = h.tcb.info(&h.cfg, h.now, &h.rx, &h.tx);
     assert_eq!(
         (
@@ -293,6 +284,15 @@ fn options_carry_what_moved() {
         ),
         (100, 100, 100)
     );
+    let mut h = accepted();
+    let text = h.play(
+        "< .W 1:1 ack 1 win 1000
+        quickack
+        < .Ee 1:101 ack 1 win 1000 ect1
+        < .Ee 101:201 ack 1 win 1000 ce",
+    );
+    assert!(text.contains("<accecn1 e1b 101,nop,nop,nop>"), "{text}");
+    assert!(text.contains("<accecn1 e1b 101 ceb 100>"), "{text}");
 }
 
 /// RFC 9768 §3.2.3.3: two SACK blocks go before the option; what moved goes, or nothing.
