@@ -142,7 +142,8 @@ pub struct Config {
     /// Times data or FIN are repeated, and zero-window probes left without answer (RFC 1122
     /// §4.2.3.5, R2).
     pub retries: u8,
-    /// As `retries`, once the application has let go of the connection.
+    /// As `retries`, once the application has let go of the connection; then answers without a
+    /// window do not keep it much longer.
     pub orphan_retries: u8,
     /// Records of what is in flight that a connection keeps; beyond, neighbours are joined. Each
     /// takes 40 octets while it lasts. 4096, without an allocator at most 16.

@@ -529,10 +529,15 @@ impl<C: Congestion> Tcb<C> {
 
     /// Starts the persist timer: first after the RTO, then doubling (RFC 9293 §3.8.6.1).
     pub(super) fn arm_persist(&mut self, cfg: &Config, now: Instant) {
+        let wait = self.persist_wait(cfg).max(Duration::from_millis(1));
+        self.timers
+            .set(Timer::Persist, self.within_user_timeout(now + wait));
+    }
+
+    /// How long the persist timer waits next.
+    pub(super) fn persist_wait(&self, cfg: &Config) -> Duration {
         let doubled = 1_u32 << self.persist_shift.min(16);
-        let wait = self.rtt.base(cfg).saturating_mul(doubled).min(cfg.rto_max);
-        let at = self.within_user_timeout(now + wait.max(Duration::from_millis(1)));
-        self.timers.set(Timer::Persist, at);
+        self.rtt.base(cfg).saturating_mul(doubled).min(cfg.rto_max)
     }
 
     pub(super) fn within_user_timeout(&self, at: Instant) -> Instant {

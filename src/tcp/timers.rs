@@ -165,8 +165,9 @@ impl<C: Congestion> Tcb<C> {
             _ if self.orphan => cfg.orphan_retries,
             _ => cfg.retries,
         };
-        // A peer that took its window back but answers is not given up (RFC 9293 §3.8.6.1).
-        let closed = self.snd_wnd == 0 && self.state.is_synchronized();
+        // A peer that took its window back but answers is not given up (RFC 9293 §3.8.6.1), unless
+        // nobody is left who could do so later.
+        let closed = self.snd_wnd == 0 && self.state.is_synchronized() && !self.orphan;
         // The last repetition, up to `rto_max` ago, was answered a round trip later.
         let silent = now.saturating_since(self.heard_at);
         let answers = closed && silent < cfg.rto_max.saturating_mul(2);
@@ -222,7 +223,13 @@ impl<C: Congestion> Tcb<C> {
         } else {
             cfg.retries
         };
-        if self.probes >= most || self.user_timed_out(now) {
+        // An orphan's peer could answer for ever, and nobody end it (RFC 6429 §4): it has until
+        // probes are as rare as they get, as in Linux.
+        let worn = self.orphan
+            && self.patience().is_none()
+            && self.persist_shift >= most
+            && self.persist_wait(cfg) >= cfg.rto_max;
+        if self.probes >= most || worn || self.user_timed_out(now) {
             return Err(TcpError::TimedOut);
         }
         if self.snd_wnd > 0 {

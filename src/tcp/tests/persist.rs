@@ -3,7 +3,7 @@
 use super::beginnings::plain;
 use super::harness::Harness;
 use super::snapshot;
-use crate::tcp::Config;
+use crate::tcp::{Config, State};
 
 fn accepted(cfg: Config) -> Harness {
     Harness::accepted(cfg, 1000)
@@ -91,4 +91,24 @@ fn refused_retransmission() {
         +2s",
     );
     snapshot!("persist_refused_retransmission", text);
+}
+
+/// Nobody waits for what an orphan has: a peer that keeps its window closed and answers for ever
+/// cannot keep it for ever, whether it never took the text or took its window back, as in Linux.
+#[test]
+fn answers_do_not_keep_an_orphan() {
+    for beginning in [
+        "< . 1:1 ack 1 win 0\nwrite 10\nclose",
+        "write 10\n< . 1:1 ack 1 win 0\nclose",
+        "< . 1:1 ack 1 win 0\nclose",
+    ] {
+        let mut h = accepted(plain());
+        h.play(beginning);
+        let minutes = (0..60).take_while(|_| {
+            h.play("+30s\n< . 1:1 ack 1 win 0\n+30s\n< . 1:1 ack 1 win 0");
+            h.tcb.state != State::Closed
+        });
+        let lasted = minutes.count();
+        assert!((1..=20).contains(&lasted), "{lasted} minutes: {beginning}");
+    }
 }
