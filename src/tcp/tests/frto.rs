@@ -50,7 +50,7 @@ fn real() {
         +100ms
         < . 1:1 ack 2001 win 512
         recovery
-        # it ends where the new segments do (step 2 b sets recover)
+        # just what was out at the timeout ends nothing while more is (RFC 6582 §4.1)
         +100ms
         < . 1:1 ack 10001 win 512
         recovery
@@ -115,6 +115,10 @@ fn real_by_report() {
         recovery
         +100ms
         < . 1:1 ack 1001 win 512 <sack 10001:11001>
+        recovery
+        # what was out at the timeout is acknowledged, and more
+        +100ms
+        < . 1:1 ack 11001 win 512
         recovery",
     );
     snapshot!("frto_real_report", text);

@@ -59,10 +59,10 @@ fn what_is_no_duplicate() {
         < . 301:301 ack 1 win 510
         # the end of the text
         < F. 301:301 ack 1 win 510
-        # something new
-        < . 302:302 ack 1001 win 510
         recovery",
     );
+    assert_eq!(h.tcb.flight.dup_acks, 0);
+    h.play("# something new\n< . 302:302 ack 1001 win 510\nrecovery");
     assert_eq!(h.tcb.flight.dup_acks, 0);
     let text = h.play("# nothing of all that\n< . 302:302 ack 1001 win 510\nrecovery");
     assert_eq!(h.tcb.flight.dup_acks, 1);

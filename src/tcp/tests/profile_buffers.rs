@@ -59,6 +59,18 @@ fn profile_acks() {
     let cfg = &h.cfg;
     let millis = [cfg.ack_delay_min, cfg.ack_delay_max].map(|d| d.as_millis());
     assert_eq!((cfg.quick_acks, millis), (16, [40, 200]));
+    // On a path that is long enough for it, a lone one waits for 40 ms, twice as long each time
+    // nothing came to ride on, and never longer than 200 ms.
+    let mut h = Harness::accepted(plain(), 1460);
+    h.play(&script);
+    h.forget();
+    let lone = "< P. 16001:16101 ack 1 win 512\n+250ms\n< P. 16101:16201 ack 1 win 512\n+250ms\n\
+        < P. 16201:16301 ack 1 win 512\n+250ms\n< P. 16301:16401 ack 1 win 512\n+250ms\n\
+        < P. 16401:16501 ack 1 win 512\n+250ms";
+    snapshot!(
+        "profile_acks_delay",
+        h.play(&std::format!("rtt 400ms\n{lone}"))
+    );
 }
 
 /// "SO_SNDBUF doubled (21000 to 42000); blocked writers wake with a third free".

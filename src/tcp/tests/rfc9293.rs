@@ -82,6 +82,21 @@ fn initial_sequence_numbers() {
     let apart = |port| isn(0, port).wrapping_sub(first);
     let near = (5001..6000).filter(|port| apart(*port) < 1 << 16 || apart(*port) > u32::MAX << 16);
     assert_eq!(near.count(), 0, "neighbours in port are none in number");
+    // Each part of the connection's name counts.
+    let of = |local: &str, peer: &str| {
+        let name = |text: &str| text.parse().expect("an address");
+        secret.isn(Instant::ZERO, name(local), name(peer))
+    };
+    let names = [
+        of("192.0.2.1:80", "192.0.2.2:5000"),
+        of("192.0.2.1:81", "192.0.2.2:5000"),
+        of("192.0.2.9:80", "192.0.2.2:5000"),
+        of("192.0.2.1:80", "192.0.2.9:5000"),
+        of("192.0.2.2:5000", "192.0.2.1:80"),
+    ];
+    for (n, one) in names.iter().enumerate() {
+        assert!(names.iter().skip(n + 1).all(|other| other != one), "{n}");
+    }
     assert_ne!(
         Secret::new(&mut Steps(1)).isn(Instant::ZERO, local, local),
         Secret::new(&mut Steps(2)).isn(Instant::ZERO, local, local),
