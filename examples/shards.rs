@@ -7,8 +7,8 @@
 //! stack 1 of 2: 2 connections, 2000000 octets, 0 frames for others
 //! ```
 //!
-//! On a cable there is one for each stack, with two visitors at its end. On a tap the kernel
-//! spreads connections over the queues, and stacks serve whoever comes until Ctrl-C, which resets
+//! On a cable there is one for each stack, with two visitors at its end. On a tap, or over
+//! packet sockets (`raw:IFACE`), the kernel spreads connections over the queues, and stacks serve whoever comes until Ctrl-C, which resets
 //! who is there still and prints the counts; as root:
 //! `cargo run --release --example shards -- --queues 2 --phy tap:tap0 --addr 192.168.1.2/24`
 
