@@ -94,7 +94,7 @@ const KEPT: [u64; 19] = [
 ];
 
 /// Seeds that once failed, of hosts that more befalls.
-const LATEST: [u64; 4] = [
+const LATEST: [u64; 9] = [
     // A copy of a packet that was lost opened the window.
     0x8f2f_82b6_a976_a0fa,
     // A listener was closed with what nobody had accepted.
@@ -103,6 +103,16 @@ const LATEST: [u64; 4] = [
     0x11b1_13f3_bfff_c762,
     // What was on its way for a month had the timestamp of before.
     0x27fd_615b_71cc_a548,
+    // What was sent without an address never came as far as the device.
+    0xcaa2_a8a3_d5b1_f732,
+    // The window of a SYN-ACK lies behind the text of the SYN.
+    0x39bd_43b1_0268_b8db,
+    // Copies of before a month kept a timestamp alive.
+    0x738b_59c9_2c25_ccb9,
+    // A server spoke, and so offered its window, before its SYN-ACK was acknowledged.
+    0xbd17_20f0_fdf1_8252,
+    // Nobody accepted until the caller had given up, and a copy of what it said came.
+    0xef02_1d7e_280f_996a,
 ];
 
 /// New seeds of an ordinary run of the tests.

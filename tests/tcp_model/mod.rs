@@ -10,6 +10,7 @@ pub mod pieces;
 pub mod rare;
 pub mod rings;
 pub mod run;
+pub mod seen;
 pub mod spans;
 pub mod steps;
 pub mod watch;

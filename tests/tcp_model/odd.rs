@@ -36,7 +36,8 @@ where
                 self.tell(|| format!("one packet of {often} is cut"));
                 self.watch.borrow_mut().cuts = often;
             }
-            8..11 => self.once_more(),
+            8..10 => self.once_more(),
+            10 => self.beyond(),
             _ => self.readdress(),
         }
     }
@@ -110,6 +111,18 @@ where
         }
     }
 
+    /// Somebody sends more than the window takes, or acknowledges what was not sent.
+    fn beyond(&mut self) {
+        let (side, ack) = (self.rng.below(2), self.rng.below(3) == 0);
+        for _ in 0..1 + self.rng.below(4) {
+            let past = skewed(&mut self.rng, 4000) as u32;
+            let mut watch = self.watch.borrow_mut();
+            if let Some(forged) = watch.beyond(side, past, ack) {
+                watch.forged[side].push_back(forged);
+            }
+        }
+    }
+
     /// A host loses its address for a while.
     fn readdress(&mut self) {
         if !self.case.blackouts {
@@ -121,6 +134,8 @@ where
         };
         self.tell(|| format!("host {side} has no address"));
         self.noisy = true;
+        // What is sent meanwhile is sent as far as TCP knows, as if it were lost.
+        self.watch.borrow_mut().swallows = true;
         assert!(self.host(side).net.remove_address(0, ip));
         let span = skewed(&mut self.rng, 100_000_000) as u64;
         self.pass(Duration::from_micros(span));

@@ -74,6 +74,13 @@ where
                 !(given_up && silent && first.got == 0 && client.got == 0)
             })
         });
+        // Its caller gave up before anybody accepted it.
+        let gave_up = |n: usize| {
+            self.ends
+                .get(n)
+                .is_some_and(|client| client.error.is_some())
+        };
+        end.mixed |= client.is_some_and(gave_up);
         end.peer = client;
         self.alone(&end);
         let before =

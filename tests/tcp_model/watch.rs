@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use netstrata::phy::{Gso, Instant};
 use netstrata::wire::{Ipv4, Tcp, TcpOptions, protocol};
 
+use super::seen::{Seen, parse};
 use super::spans::Spans;
 use crate::support::{Seed, pattern};
 
@@ -42,6 +43,8 @@ struct Way {
     /// Right edge it offered to the other side, as sent and as arrived.
     edge: u64,
     edge_heard: u64,
+    /// The right edge that it offered before its SYN was acknowledged.
+    edge_first: u64,
     /// What it acknowledged selectively, and what of that arrived.
     sacked: Spans,
     stamp: Option<u32>,
@@ -55,6 +58,8 @@ struct Flow {
     odd: bool,
     /// Memory may be short: what came out of order may be forgotten (RFC 2018 §8).
     tight: bool,
+    /// Not all that was sent was seen.
+    swallows: bool,
     /// Its timestamps may seem to go back.
     aged: bool,
 }
@@ -95,34 +100,12 @@ pub struct Watch {
     pub pieces: u16,
     /// The last SYN that began a connection: its port, when, its sequence number.
     pub begun: Option<(u16, Instant, u32)>,
+    /// A host had no address: some segments did not come as far as its device.
+    pub swallows: bool,
     /// Memory may be short.
     pub tight: bool,
     /// Print everything.
     pub trace: bool,
-}
-
-struct Seen<'a> {
-    tcp: Tcp,
-    options: TcpOptions,
-    option_octets: usize,
-    text: &'a [u8],
-}
-
-fn parse(packet: &[u8], check: bool) -> Option<Seen<'_>> {
-    let (ip, _, segment) = Ipv4::parse(packet).ok()?;
-    if ip.protocol != protocol::TCP {
-        return None;
-    }
-    if check && Tcp::verify(&ip.header(), segment).is_err() {
-        return None;
-    }
-    let (tcp, options, text) = Tcp::parse(segment).ok()?;
-    Some(Seen {
-        tcp,
-        options: TcpOptions::parse(options),
-        option_octets: options.len(),
-        text,
-    })
 }
 
 impl Way {
@@ -199,6 +182,7 @@ impl Watch {
         };
         let flow = self.flows.entry(key).or_default();
         flow.tight = self.tight;
+        flow.swallows = self.swallows;
         flow.sends(side, &seen, gso);
         fits
     }
@@ -244,12 +228,26 @@ impl Watch {
         for flow in self.flows.values_mut() {
             flow.aged = true;
         }
+        // Nor does a path keep packets for so long.
+        (self.old, self.recent) = Default::default();
     }
 
     /// Host `side` has had two connections with these ports, its own first, from one SYN.
     pub fn twice(&mut self, side: usize, (own, peer): (u16, u16)) {
         let key = if side == 0 { (own, peer) } else { (peer, own) };
         self.flows.entry(key).or_default().odd = true;
+    }
+
+    /// Of a connection that stands, by its ports at host 0 and 1: where the window ends that side
+    /// `to` offered, in numbers of the wire, and in octets from the SYN on; and is all sent that it takes?
+    pub fn edge(&self, key: (u16, u16), to: usize) -> Option<(u32, u64, bool)> {
+        let flow = self.flows.get(&key).filter(|flow| !flow.odd)?;
+        let edge = flow.ways[to].edge.max(flow.ways[to].edge_first);
+        let isn = flow.ways[1 - to]
+            .isn
+            .filter(|_| flow.ways[to].isn.is_some())?;
+        let full = flow.ways[1 - to].next >= edge;
+        Some((isn.wrapping_add(edge as u32), edge, full))
     }
 
     /// The last frames, a line each.
@@ -416,6 +414,13 @@ impl Flow {
         let ports = (tcp.src, tcp.dst);
         let (Some(_), Some(_)) = (own.isn, peer.isn) else {
             // A SYN, text beside one, or an answer to what no connection of now sent.
+            let (left, shift) = match peer.isn {
+                Some(isn) => (tcp.ack.wrapping_sub(isn), scale),
+                None => (1, 0),
+            };
+            let shift = if tcp.flags.syn() { 0 } else { shift };
+            let edge = u64::from(left) + (u64::from(tcp.window) << shift);
+            own.edge_first = own.edge_first.max(edge);
             let count = u64::from(tcp.flags.syn()) + text.len() as u64;
             if let Some((isn, _, next)) = own.syn_before(tcp.seq) {
                 let past = u64::from(tcp.seq.wrapping_sub(*isn)) + count;
@@ -441,7 +446,11 @@ impl Flow {
             let right = octet(ports, n - 1);
             assert_eq!(*octet_sent, right, "octet {n} is sent as what it is not");
         }
-        assert!(seq <= own.next, "a hole: {seq} after {}", own.next);
+        assert!(
+            seq <= own.next || self.swallows,
+            "a hole: {seq} after {}",
+            own.next
+        );
         if let Some(fin) = own.fin {
             let text_end = if text.is_empty() { 0 } else { end };
             assert!(text_end <= fin, "text up to {end} after the FIN at {fin}");
@@ -494,6 +503,9 @@ impl Flow {
         assert!(ack >= own.ack, "ACK goes back from {} to {ack}", own.ack);
         let reach = peer.arrived.reach(0);
         assert!(ack <= reach, "ACK {ack} of what came up to {reach} only");
+        // A SYN and a FIN need no window.
+        let most = own.edge.max(own.edge_first) + u64::from(peer.fin.is_some());
+        assert!(ack <= most, "ACK {ack} beyond the window's edge {most}");
         own.ack = ack;
         if let Some((from, to)) = own.sacked.around(ack).filter(|_| !self.tight) {
             panic!("reneged: {from}:{to} was SACKed, and the ACK is {ack}");
@@ -511,6 +523,8 @@ impl Flow {
                 peer.arrived.holds(left, right),
                 "SACK of {left}:{right}, which did not come"
             );
+            let old = right > 1 << 31;
+            assert!(old || right <= most, "SACK {right} beyond the edge {most}");
             // RFC 2883: a block below the ACK, or within another, tells of a duplicate.
             if left > ack {
                 own.sacked.insert(left, right);
