@@ -96,6 +96,11 @@ impl Namespace {
         Ok(new)
     }
 
+    /// The same one again, for another thread.
+    pub fn same(other: &Self) -> Self {
+        Self(other.0.try_clone().expect("a descriptor"))
+    }
+
     /// Runs `f` on a thread inside.
     pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         thread::scope(|scope| {
