@@ -3,7 +3,8 @@
 //!
 //! Invariant: text that came is acknowledged with the next segment, at once, or when
 //! [`Timer::Ack`] says so, `Config::ack_delay_max` after it came at the latest; at least every
-//! second full segment is acknowledged at once. Replies to what is not acceptable are limited
+//! second full segment is acknowledged at once, of those that arrive together all with one, but no
+//! more than `Config::ack_stretch` octets. Replies to what is not acceptable are limited
 //! for each connection. Called by the receive side; [`ack`](super::ack) is what a peer's
 //! acknowledgments do.
 
@@ -17,7 +18,7 @@ use super::seq::SeqNum;
 use super::tcb::Tcb;
 use super::timers::Timer;
 use crate::error::Drop;
-use crate::socket::RecvBuf;
+use crate::socket::{RecvBuf, SendBuf};
 use crate::wire::{OptionBytes, TcpFlags, TcpOptions};
 use phy::Instant;
 
@@ -137,6 +138,32 @@ impl<C: Congestion> Tcb<C> {
     #[inline]
     pub(super) fn acknowledges_each(&self) -> bool {
         self.ack.quick > 0 && !self.ack.interactive
+    }
+
+    /// Would `text` more octets make what waits for an acknowledgment more than one covers?
+    #[inline(always)]
+    pub(super) fn stretches(&self, cfg: &Config, text: usize) -> bool {
+        let waiting = self.rcv_nxt.since(self.ack.last_sent) as usize;
+        waiting.saturating_add(text) > cfg.ack_stretch as usize
+    }
+
+    /// How many octets may come in segments no longer than `text` before one must be acknowledged
+    /// at once.
+    #[inline]
+    pub(super) fn unstretched(&self, cfg: &Config, text: usize) -> usize {
+        let waiting = self.rcv_nxt.since(self.ack.last_sent) as usize;
+        (cfg.ack_stretch as usize).saturating_sub(waiting.saturating_add(text))
+    }
+
+    /// The acknowledgment that is owed now, unless text is about to go and has it.
+    pub(super) fn ack_at_once(
+        &self,
+        now: Instant,
+        rx: &impl RecvBuf,
+        tx: &impl SendBuf,
+    ) -> Option<Plan> {
+        let owed = self.ack.owed == Owed::Now && !self.has_work(tx);
+        owed.then(|| self.ack_plan(now, rx))
     }
 
     /// How long the next acknowledgment may wait: no longer than a round trip of a path whose

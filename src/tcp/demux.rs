@@ -152,6 +152,9 @@ impl<C: Congestion> Tcp<C> {
             peer: SocketAddr::new(packet.ip.src, header.src),
         };
         match (fit, recent) {
+            (Fit::Taken, _) if self.is_run_full() => {
+                self.acknowledge_run::<S, T>(set, cx, answer, &ends);
+            }
             (Fit::Taken, _) => {}
             (Fit::Own, Some(h)) => self.connection::<S, T>(set, cx, answer, h, &ends, &segment),
             _ => self.other::<S, T>(set, cx, answer, ends, &segment),

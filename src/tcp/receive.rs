@@ -118,6 +118,9 @@ impl<C: Congestion> Tcb<C> {
         if self.state != State::Established {
             return None;
         }
+        if self.stretches(cfg, segment.payload.len().saturating_mul(2)) {
+            return None; // to be acknowledged at once
+        }
         let foreseen = self.foresees(segment)?;
         Some(self.take_foreseen(cfg, now, segment, foreseen, rx, tx))
     }
@@ -411,7 +414,9 @@ impl<C: Congestion> Tcb<C> {
                 if let Some(gone) = self.fin(now, rx) {
                     return gone;
                 }
-            } else if each || self.acknowledges_each() && !self.has_work(tx) {
+            } else if each
+                || (self.acknowledges_each() || self.stretches(cfg, text)) && !self.has_work(tx)
+            {
                 // RFC 5681 §4.2: at once and each of them, so that the sender counts every one,
                 // and hears of them where acknowledgments get lost as well.
                 effects.answer = Some(self.ack_plan(now, rx));

@@ -15,6 +15,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::congestion::Congestion;
+use super::demux::{Ends, reply};
 use super::fastopen::Early;
 use super::memory::Level;
 use super::receive::{Arrived, Foreseen, Next};
@@ -24,7 +25,8 @@ use super::tcb::State;
 use super::{Handle, Set, Tcp};
 use crate::context::Cx;
 use crate::error::Drop;
-use crate::net::Ingress;
+use crate::iface::PacketTx;
+use crate::net::{Answer, Ingress};
 use crate::socket::{RecvBuf, SocketSet, Stores};
 use crate::transport::Endpoint;
 use crate::wire::{IpHeader, Tcp as Header, TcpRun};
@@ -63,8 +65,10 @@ pub(super) struct Run {
     arrived: Arrived,
     /// Octets of a full segment, the least that may follow.
     least: usize,
-    /// Octets that the window offered takes.
-    window: usize,
+    /// Octets that the window offered takes, and one acknowledgment covers with one more segment.
+    most: usize,
+    /// One more segment is more than one acknowledgment covers.
+    full: bool,
 }
 
 /// What a segment is to the connection that the last one was of.
@@ -132,12 +136,18 @@ impl<C: Congestion> Tcp<C> {
                     segments: 1,
                 },
                 least,
-                window: tcb.rcv_wnd() as usize,
+                most: tcb
+                    .unstretched(&self.config, text)
+                    .min(tcb.rcv_wnd() as usize),
+                full: tcb.stretches(&self.config, text.saturating_mul(2)),
             });
             if stored < text {
                 self.close_run::<S>(set, cx);
             }
             return Fit::Taken;
+        }
+        if tcb.stretches(&self.config, text.saturating_mul(2)) {
+            return Fit::Own;
         }
         let next = tcb.take_foreseen(&self.config, cx.now, segment, foreseen, rx, tx);
         self.resume::<S>(set, cx, h, next);
@@ -166,7 +176,7 @@ impl<C: Congestion> Tcp<C> {
         let (text, arrived) = (next.text(), &mut run.arrived);
         // Bounded by the window, so it does not wrap.
         let came = arrived.came.wrapping_add(text.len());
-        if text.len() < run.least || came > run.window {
+        if text.len() < run.least || came > run.most {
             return false;
         }
         let socket = self.recent.handle().and_then(|h| set.get_mut(h));
@@ -195,6 +205,44 @@ impl<C: Congestion> Tcp<C> {
         arrived.segments = arrived.segments.wrapping_add(1);
         cx.stats.tcp_received = cx.stats.tcp_received.wrapping_add(1);
         true
+    }
+
+    /// Does the open run hold all that an acknowledgment may cover?
+    #[inline]
+    pub(super) fn is_run_full(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.full)
+    }
+
+    /// Ends the run, and acknowledges it at once where no text of ours does (RFC 5681 §4.2).
+    #[inline(never)]
+    pub(super) fn acknowledge_run<S, T>(
+        &mut self,
+        set: &mut Set<S, C>,
+        cx: &mut Cx,
+        answer: Answer<'_, T>,
+        ends: &Ends,
+    ) where
+        S: Stores<SocketOf<S, C>>,
+        T: PacketTx,
+    {
+        self.close_run::<S>(set, cx);
+        let socket = self
+            .recent
+            .handle()
+            .and_then(|h| Some((h, set.get_mut(h)?)));
+        let Some((h, socket)) = socket else { return };
+        let Role::Connection(tcb) = &mut socket.role else {
+            return;
+        };
+        let Some(plan) = tcb.ack_at_once(cx.now, &socket.rx, &socket.tx) else {
+            return;
+        };
+        // Without room it goes when there is some, with all that came until then.
+        if reply(cx, answer, ends, (socket.ttl, socket.tos), &plan).is_ok() {
+            tcb.on_sent(&self.config, cx.now, &plan);
+            let deadline = tcb.deadline();
+            set.arm(h, deadline);
+        }
     }
 
     /// Tells the core of the run, if there is one.

@@ -1,9 +1,11 @@
 //! Segments that arrive in one batch: runs of them are taken as one, and what becomes of the
 //! connection is what became of it had they come one by one (RFC 9293 §3.10.7.4).
 
+use super::support::script::PEER_ISN;
 use super::{EAST, Handle, Host, PORT, Script, Socket, Tcp, TcpSocket, host_with, read};
 use netstrata::error::Drop;
 use netstrata::tcp::Config;
+use netstrata::wire::Tcp as Header;
 
 /// A connection whose first segments are not acknowledged one by one, for then nothing runs.
 fn accepted() -> (Script<Host>, Handle<Socket>) {
@@ -32,6 +34,16 @@ fn outcome(script: &mut Script<Host>, h: Handle<Socket>) -> (String, String, u64
     let came = info.bytes_received;
     let text = read(&mut script.host, h, 1);
     (text, state, came, [counts[0], counts[1], dropped])
+}
+
+/// Acknowledgment numbers of the packets sent since there were `from`, counted from the peer's
+/// first octet.
+fn acks(script: &Script<Host>, from: usize) -> Vec<u32> {
+    let number = |packet: &Vec<u8>| {
+        let (tcp, ..) = Header::parse(&packet[20..]).expect("a segment");
+        tcp.ack.wrapping_sub(PEER_ISN)
+    };
+    script.sent[from..].iter().map(number).collect()
 }
 
 fn next(seed: &mut u64) -> usize {
@@ -87,6 +99,7 @@ fn a_batch_is_taken_as_its_segments_are() {
         let packets = batch(&mut together, &mut seed);
         let mut seed = round;
         assert_eq!(packets, batch(&mut apart, &mut seed), "the same connection");
+        let (before, first) = (together.sent.len(), apart.sent.len());
         together.inject_all(&packets);
         for packet in &packets {
             apart.inject(packet);
@@ -94,6 +107,14 @@ fn a_batch_is_taken_as_its_segments_are() {
         let (one, other) = (outcome(&mut together, a), outcome(&mut apart, b));
         assert_eq!(one, other, "round {round}");
         assert!(!one.0.contains("WRONG"), "{one:?}");
+        // One by one those are acknowledged besides that arrive in the middle of a batch; what is
+        // repeated, and what is acknowledged at last, is the same.
+        let [few, all] = [(&mut together, before), (&mut apart, first)]
+            .map(|(script, from)| acks(script.wait(500), from));
+        let mut rest = all.iter();
+        let among = few.iter().all(|ack| rest.any(|other| other == ack));
+        assert!(among, "round {round}: {few:?} is not among {all:?}");
+        assert_eq!(few.last(), all.last(), "round {round}");
         runs += usize::from(one.2 >= 4000);
         spoiled += one.3[2];
     }
@@ -129,6 +150,56 @@ fn spoiled_segments_pay_for_no_memory() {
     assert_eq!(script.host.stats().drops.get(Drop::BadChecksum), 40);
     // What was too far ahead comes again.
     assert_eq!(read(&mut script.host, h, 1), "40000 octets, right");
+}
+
+/// RFC 5681 §4.2, RFC 9293 §3.8.6.3: text that arrives together is acknowledged with one segment,
+/// as where a device coalesces it, but no more of it than 65,535 octets; and it makes no difference
+/// whether it is taken as a run, which needs timestamps, or one by one.
+#[test]
+fn profile_acks_of_what_arrives_together() {
+    let told = |options: &str, stamp: &str, len: u32, count: u32| {
+        let config = Config {
+            quick_acks: 0,
+            ..Config::default()
+        };
+        let mut script = host_with(Tcp::new().with_config(config));
+        let listener = TcpSocket::listener((EAST, PORT).into(), 4);
+        let listener = script.app("listen", |host| host.open(listener).unwrap());
+        script.peer(&format!("S 0:0 win 65535 <mss 1460,{options}nop,wscale 7>"));
+        script.peer(&format!(". ack 1 win 512 {stamp}"));
+        let h = script.host.socket(listener).accept().expect("a guest");
+        let mut at = 1;
+        let mut batch = |script: &mut Script<Host>, count: u32| {
+            let packets: Vec<_> = (0..count)
+                .map(|n| {
+                    let from = at + n * len;
+                    script.parse(&format!(". {from}:{} ack 1 win 512 {stamp}", from + len))
+                })
+                .collect();
+            let before = script.sent.len();
+            script.inject_all(&packets);
+            let sent: Vec<_> = acks(script, before).iter().map(|ack| ack - at).collect();
+            assert_eq!(
+                read(&mut script.host, h, u64::from(at)),
+                format!("{} octets, right", count * len)
+            );
+            at += count * len;
+            sent
+        };
+        // The window opens.
+        for _ in 0..8 {
+            batch(&mut script, 20);
+        }
+        (0..3)
+            .map(|_| batch(&mut script, count))
+            .collect::<Vec<_>>()
+    };
+    let run = |len, count| told("sackOK,TS 100 ecr 0,", "<TS 101 ecr last>", len, count);
+    let one_by_one = |len, count| told("", "", len, count);
+    insta::assert_compact_debug_snapshot!(run(1448, 64), @"[[65160, 92672], [65160, 92672], [65160, 92672]]");
+    insta::assert_compact_debug_snapshot!(run(1000, 30), @"[[30000], [30000], [30000]]");
+    assert_eq!(run(1448, 64), one_by_one(1448, 64));
+    assert_eq!(run(1000, 30), one_by_one(1000, 30));
 }
 
 /// A spoiled segment within a run costs itself and nothing else: what came before it is there,
