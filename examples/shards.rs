@@ -8,8 +8,8 @@
 //! ```
 //!
 //! On a cable there is one for each stack, with two visitors at its end. On a tap, or over
-//! packet sockets (`raw:IFACE`), the kernel spreads connections over the queues, and stacks serve whoever comes until Ctrl-C, which resets
-//! who is there still and prints the counts; as root:
+//! packet sockets (`raw:IFACE`), the kernel spreads connections over the queues, and stacks serve
+//! whoever comes until Ctrl-C, which resets who is there still and prints the counts; as root:
 //! `cargo run --release --example shards -- --queues 2 --phy tap:tap0 --addr 192.168.1.2/24`
 
 #[path = "support/stop.rs"]

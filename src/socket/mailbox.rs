@@ -2,7 +2,8 @@
 //!
 //! Invariant: every datagram lies in one piece, so that a reader gets one slice; a datagram
 //! that does not fit before the end of the buffer starts over at its beginning. Nothing held
-//! is ever moved, but what is joined. Used by the datagram sockets (UDP, ICMP, raw) for both directions.
+//! is ever moved, but what is joined. Used by the datagram sockets (UDP, ICMP, raw) for both
+//! directions.
 
 mod join;
 

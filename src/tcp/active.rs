@@ -2,7 +2,8 @@
 //!
 //! Invariant: the source address is the route's or the one that was bound; the port is the
 //! bound one or an ephemeral one that no connection to the same peer uses, none in TIME-WAIT
-//! either unless timestamps protect the new one from the old (RFC 6191). Called in the first turn of a socket after its `connect`.
+//! either unless timestamps protect the new one from the old (RFC 6191). Called in the first turn
+//! of a socket after its `connect`.
 
 use core::net::{IpAddr, SocketAddr};
 use phy::Instant;

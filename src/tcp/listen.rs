@@ -1,10 +1,9 @@
 //! Handshakes that peers began and have not finished: the SYN table of all listeners.
 //!
 //! Invariant: no socket exists before its handshake ends (RFC 4987 §3.4), but for peers with a
-//! Fast Open cookie ([`fastopen`](super::fastopen)). An unfinished one is
-//! an [`Embryo`] of 64 octets at most; their number is bounded for all listeners together here and for
-//! each by its backlog in the shell, beyond which cookies ([`cookie`](super::cookie)) take
-//! over. Embryos that were answered equally often stand in one list, in order of time, so that
+//! Fast Open cookie ([`fastopen`](super::fastopen)). An unfinished one is an [`Embryo`] of 64
+//! octets at most; their number is bounded for all listeners together here and for each by its
+//! backlog in the shell, beyond which cookies ([`cookie`](super::cookie)) take over. Embryos that were answered equally often stand in one list, in order of time, so that
 //! the next one due is found in constant time. Called by the shell of TCP only.
 
 use core::net::{IpAddr, SocketAddr};

@@ -24,9 +24,10 @@
 //!
 //! Invariants: a connection exists as a socket from the end of its handshake (or from its
 //! `connect`) until it has ended **and** the application has let go, and earlier only for the
-//! few peers that a Fast Open cookie vouches for; a listener's other unfinished handshakes and connections in TIME-WAIT are entries in bounded tables. A segment is looked
-//! up by its 4-tuple, then by `(address, port)`, then by port: one probe for a connection,
-//! three at most. Nothing iterates over sockets.
+//! few peers that a Fast Open cookie vouches for; a listener's other unfinished handshakes and
+//! connections in TIME-WAIT are entries in bounded tables. A segment is looked up by its 4-tuple,
+//! then by `(address, port)`, then by port: one probe for a connection, three at most. Nothing
+//! iterates over sockets.
 
 mod accecn;
 mod accept;

@@ -55,7 +55,8 @@ where
     }
 
     /// What peers make a host hold stays below its ceiling, but for one buffer that doubled, by a
-    /// train at once perhaps, and a first piece and records of each; what its applications wrote is their own.
+    /// train at once perhaps, and a first piece and records of each; what its applications wrote
+    /// is their own.
     pub fn check_memory(&mut self) {
         // Rings are there from the start.
         let sides = if K::OFFERS { 0..0 } else { 0..2 };

@@ -20,7 +20,8 @@ impl<R, T, C> TcpSocket<R, T, C> {
     /// Of a socket that will connect: sends the first text with the SYN to a server known to
     /// take it, and asks others for a cookie (`TCP_FASTOPEN_CONNECT`). With a cookie the SYN
     /// waits until something is written, or [`shutdown`](Self::shutdown) called; there is news of
-    /// the socket when it begins to wait. What the SYN carries may reach the server's application twice (RFC 7413 §6.1).
+    /// the socket when it begins to wait. What the SYN carries may reach the server's application
+    /// twice (RFC 7413 §6.1).
     pub fn set_fastopen_connect(&mut self, on: bool) {
         self.change(|o| o.fastopen_connect = on);
     }

@@ -168,7 +168,8 @@ fn few_at_once_for_a_small_window() {
 
 /// RFC 5681 §4.2: each of the first segments, and of those after a pause, is acknowledged by
 /// itself, also where several come at once, for an acknowledgment may get lost; so is what fills
-/// a hole. That of the very first goes with the next one's where both come at once. Later the second of two is enough.
+/// a hole. That of the very first goes with the next one's where both come at once. Later the
+/// second of two is enough.
 #[test]
 fn each_of_a_batch() {
     let mut h = Harness::accepted(plain(), 1460);
