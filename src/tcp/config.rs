@@ -210,6 +210,8 @@ pub struct Config {
     pub keepalive_retries: u8,
     /// Time after which a segment is tried again that the layers below refused.
     pub refused_retry: Duration,
+    /// Segments of the initial congestion window, at least 1 (RFC 6928 §2).
+    pub initial_window: u8,
     /// Go back towards the initial window after an idle time longer than the RTO, and when the
     /// window is not used for as long (RFC 5681 §4.1, RFC 7661).
     pub slow_start_after_idle: bool,
@@ -309,6 +311,7 @@ impl Default for Config {
             keepalive_interval: Duration::from_secs(75),
             keepalive_retries: 9,
             refused_retry: Duration::from_millis(500),
+            initial_window: 10,
             slow_start_after_idle: false,
             pacing: false,
             unpaced_segments: 10,

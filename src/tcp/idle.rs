@@ -6,7 +6,7 @@
 //! way down to what is used for each RTO.
 
 use super::config::Config;
-use super::congestion::{Congestion, INITIAL};
+use super::congestion::Congestion;
 use super::event::Event;
 use super::rtt::micros;
 use super::tcb::Tcb;
@@ -14,8 +14,8 @@ use phy::Instant;
 
 impl<C: Congestion> Tcb<C> {
     /// Octets of the initial window.
-    fn initial_window(&self) -> u32 {
-        INITIAL.saturating_mul(u32::from(self.mss))
+    fn initial_window(&self, cfg: &Config) -> u32 {
+        u32::from(cfg.initial_window.max(1)).saturating_mul(u32::from(self.mss))
     }
 
     /// New text is to be sent, and nothing is in flight.
@@ -28,7 +28,7 @@ impl<C: Congestion> Tcb<C> {
         }
         let halvings = u32::try_from(idle / rto).unwrap_or(31).min(31);
         let window = self.cc.window();
-        let restart = window.min(self.initial_window());
+        let restart = window.min(self.initial_window(cfg));
         self.cc.on_unused((window >> halvings).max(restart));
         if self.cc.window() < window {
             let idle = now_ms.wrapping_sub(self.sent_at);
@@ -44,7 +44,7 @@ impl<C: Congestion> Tcb<C> {
         let now_ms = now.millis() as u32;
         let rto = micros(self.rtt.rto(cfg)) / 1000;
         let (limited, window) = (self.cwnd_limited, self.cc.window());
-        let used = self.max_flight.max(self.initial_window());
+        let used = self.max_flight.max(self.initial_window(cfg));
         let rare = self.rare.make();
         if limited || rare.window_used_at == 0 {
             rare.window_used_at = now_ms;

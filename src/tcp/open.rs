@@ -222,6 +222,7 @@ impl<C: Congestion> Tcb<C> {
         self.open_path(cfg, now);
         self.cc.restart(now, self.mss);
         self.select(now);
+        self.cc.on_initial_window(cfg.initial_window);
         self.small_end = self.snd_una;
         self.flight_end = self.snd_una;
         self.stalled_at = now;

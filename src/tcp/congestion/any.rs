@@ -109,6 +109,10 @@ impl Congestion for Any {
         Self::with(Algorithm::default(), now, mss)
     }
 
+    fn on_initial_window(&mut self, segments: u8) {
+        each!(self, cc => cc.on_initial_window(segments));
+    }
+
     #[inline]
     fn window(&self) -> u32 {
         each!(self, cc => cc.window())
@@ -195,6 +199,13 @@ mod tests {
             assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
             let any = Any::with(algorithm, Instant::ZERO, 1000);
             assert_eq!((any.algorithm(), any.name()), (algorithm, algorithm.name()));
+        }
+        for algorithm in Algorithm::ALL {
+            let mut any = Any::with(algorithm, Instant::ZERO, 1000);
+            let before = any.pacing_rate();
+            any.on_initial_window(3);
+            assert_eq!(any.window(), 3000);
+            assert!(before.is_none() || any.pacing_rate() < before);
         }
         assert_eq!("vegas".parse::<Algorithm>(), Err(UnknownAlgorithm));
     }

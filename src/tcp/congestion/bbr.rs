@@ -90,6 +90,8 @@ pub struct Bbr {
     /// which no queue grew on the way.
     pub(super) arrived: u16,
     mss: u16,
+    /// Segments of the initial window.
+    initial: u8,
     pub(super) full_bw_count: u8,
     /// rounds_since_probe_up; in Drain, rounds since drain_start_round.
     pub(super) rounds_since_up: u8,
@@ -169,10 +171,15 @@ impl Bbr {
         self.state.name()
     }
 
+    /// InitialCwnd of the draft, octets.
+    fn initial(&self) -> u32 {
+        u32::from(self.initial).saturating_mul(self.mss())
+    }
+
     /// BDPMultiple of `bw`, with a gain in hundredths (draft §5.6.4.2).
     pub(super) fn bdp(&self, bw: u64, gain: u64) -> u32 {
         if self.min_rtt == INFINITE || bw == 0 {
-            return INITIAL.saturating_mul(self.mss());
+            return self.initial();
         }
         let bdp = bw.saturating_mul(u64::from(self.min_rtt)) / 1_000_000;
         (bdp.saturating_mul(gain) / 100).min(u64::from(LARGEST)) as u32
@@ -213,7 +220,7 @@ impl Bbr {
 
     /// InitPacingRate, `rtt` in microseconds.
     pub(super) fn pace_initially(&mut self, rtt: u64) {
-        let octets = u64::from(INITIAL.saturating_mul(self.mss()));
+        let octets = u64::from(self.initial());
         let rate = octets.saturating_mul(1_000_000) / rtt.max(1);
         self.pacing_rate = rate.saturating_mul(State::Startup.pacing_gain()) / 100;
     }
@@ -224,7 +231,7 @@ impl Bbr {
         let wanted = self.bdp(self.bandwidth(), self.state.cwnd_gain());
         let most = self.with_budget(wanted.saturating_add(extra));
         let grown = self.window.saturating_add(newly_acked);
-        let initial = INITIAL.saturating_mul(self.mss());
+        let initial = self.initial();
         if self.full_bw_reached {
             self.window = grown.min(most);
         } else if self.window < most || self.delivered < initial {
@@ -344,6 +351,7 @@ impl Congestion for Bbr {
             probe_wait: 0,
             arrived: 0,
             mss,
+            initial: INITIAL as u8,
             full_bw_count: 0,
             rounds_since_up: 0,
             up_rounds: 0,
@@ -367,6 +375,12 @@ impl Congestion for Bbr {
         };
         bbr.pace_initially(FIRST_RTT);
         bbr
+    }
+
+    fn on_initial_window(&mut self, segments: u8) {
+        self.initial = segments.max(1);
+        self.window = self.initial();
+        self.pace_initially(FIRST_RTT);
     }
 
     #[inline]

@@ -358,6 +358,10 @@ impl<S: SlowStart> Congestion for Cubic<S> {
         }
     }
 
+    fn on_initial_window(&mut self, segments: u8) {
+        self.window = u32::from(segments.max(1)).saturating_mul(u32::from(self.mss));
+    }
+
     #[inline]
     fn window(&self) -> u32 {
         self.window

@@ -152,6 +152,12 @@ pub trait Congestion: Debug + Clone {
     fn restart(&mut self, now: Instant, mss: u16) {
         *self = Self::new(now, mss);
     }
+    /// So many segments, one at least, are the initial window (RFC 6928 §2): called when the
+    /// handshake is over and nothing is known of the path yet
+    /// ([`Config::initial_window`](crate::tcp::Config::initial_window)).
+    fn on_initial_window(&mut self, segments: u8) {
+        let _ = segments;
+    }
     /// The congestion window in octets, at least one segment.
     fn window(&self) -> u32;
     /// The slow start threshold in octets, where there is one.

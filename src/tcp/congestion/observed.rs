@@ -63,6 +63,10 @@ impl<C: Congestion, O: Observer> Congestion for Observed<C, O> {
         self.control.restart(now, mss);
     }
 
+    fn on_initial_window(&mut self, segments: u8) {
+        self.control.on_initial_window(segments);
+    }
+
     #[inline]
     fn watches(&self) -> bool {
         self.control.watches() || self.observer.watches()

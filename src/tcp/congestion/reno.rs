@@ -45,6 +45,10 @@ impl Congestion for Reno {
         }
     }
 
+    fn on_initial_window(&mut self, segments: u8) {
+        self.window = u32::from(segments.max(1)).saturating_mul(u32::from(self.mss));
+    }
+
     #[inline]
     fn window(&self) -> u32 {
         self.window

@@ -56,6 +56,13 @@ fn profile_initial_window() {
         (h.tcb.window(), h.tcb.cc.threshold()),
         (10_000, Some(0x7fff_ffff))
     );
+    // The number is the configuration's.
+    let mut h = accepted_with(Config {
+        initial_window: 4,
+        ..Config::default()
+    });
+    let text = h.play("write 20000\n+10ms");
+    assert_eq!(text.matches(" > ").count(), 4, "{text}");
 }
 
 /// "initial RTO, SYN retry: 1 s, then doubling".
