@@ -166,6 +166,9 @@ impl Port {
         let up = sys::if_up(control.as_fd(), &name).map_err(os)?;
         let caps = Capabilities::new(max_frame(medium, mtu))
             .with_burst(BURST)
+            // Whoever sums a segment copies it in the same pass, and one piece is written faster
+            // than several.
+            .with_copies(!with_vnet)
             .with_tx_csum(with_vnet)
             .with_rx_csum(offload & libc::TUN_F_CSUM != 0)
             .with_gso(with_vnet.then_some(GsoLimits {
