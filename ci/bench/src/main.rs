@@ -16,6 +16,7 @@ mod limits;
 mod lwip;
 mod machine;
 mod million;
+mod near;
 mod ours;
 mod ours_tap;
 mod report;

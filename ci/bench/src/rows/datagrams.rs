@@ -5,6 +5,7 @@ use std::io;
 use super::gigabits;
 use crate::content::Text;
 use crate::datagram_tap::{self, How};
+use crate::near;
 use crate::row::{Bar, Contestant, Head, Row};
 use crate::{lwip, ours, smol};
 
@@ -52,14 +53,14 @@ const COMPARED: u64 = 32 << 20;
 
 fn out() -> io::Result<Vec<Contestant>> {
     let by = |name, how| {
-        let turn = move || datagram_tap::out(how, SENT, Text::Plain);
+        let turn = move || near::alike(|| datagram_tap::out(how, SENT, Text::Plain));
         let proof = move || datagram_tap::out(how, COMPARED, Text::Checked).map(drop);
         Contestant::new(name, turn).proved(proof)
     };
     Ok(vec![
         by("netstrata", How::Together),
         by("one by one", How::Single),
-        Contestant::new("limit", || datagram_tap::limit(SENT)),
+        Contestant::new("limit", || near::alike(|| datagram_tap::limit(SENT))),
     ])
 }
 

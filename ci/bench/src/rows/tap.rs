@@ -5,7 +5,7 @@ use std::io;
 use super::gigabits;
 use crate::content::Text;
 use crate::row::{Bar, Contestant, Head, Row};
-use crate::{fake, kernel, ours_tap, smol_tap, veth};
+use crate::{fake, kernel, near, ours_tap, smol_tap, veth};
 
 type Transfer = fn(bool, u64, Text) -> io::Result<f64>;
 
@@ -24,12 +24,13 @@ fn bulk(
     limit: fn(bool, u64) -> io::Result<f64>,
 ) -> Vec<Contestant> {
     let proved = |name, run: Transfer| {
-        let turn = move || run(offload, total(offload), Text::Plain).map(rate(offload));
+        let turn =
+            move || near::alike(|| run(offload, total(offload), Text::Plain).map(rate(offload)));
         let proof = move || run(offload, total(offload) / 16, Text::Checked).map(drop);
         Contestant::new(name, turn).proved(proof)
     };
     let mut all: Vec<_> = stacks.map(|(name, run)| proved(name, run)).into();
-    let turn = move || limit(offload, total(offload)).map(rate(offload));
+    let turn = move || near::alike(|| limit(offload, total(offload)).map(rate(offload)));
     all.push(Contestant::new("limit", turn));
     // For comparison: no tap, and no user space, but where the application is.
     all.push(match offload || veth::has("ethtool") {
@@ -37,7 +38,7 @@ fn bulk(
         false => Contestant::absent("kernel over veth", "no ethtool"),
     });
     if offload {
-        let turn = move || veth::iperf3(offload, total(offload)).map(rate(offload));
+        let turn = move || near::alike(|| veth::iperf3(offload, total(offload)).map(rate(offload)));
         all.push(match veth::has("iperf3") {
             true => Contestant::new("iperf3 over veth", turn),
             false => Contestant::absent("iperf3 over veth", "not installed"),
