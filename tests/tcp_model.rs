@@ -94,7 +94,7 @@ const KEPT: [u64; 19] = [
 ];
 
 /// Seeds that once failed, of hosts that more befalls.
-const LATEST: [u64; 9] = [
+const LATEST: [u64; 10] = [
     // A copy of a packet that was lost opened the window.
     0x8f2f_82b6_a976_a0fa,
     // A listener was closed with what nobody had accepted.
@@ -113,6 +113,8 @@ const LATEST: [u64; 9] = [
     0xbd17_20f0_fdf1_8252,
     // Nobody accepted until the caller had given up, and a copy of what it said came.
     0xef02_1d7e_280f_996a,
+    // A writer heard of an end, not of the want of memory that it came from.
+    0x08f5_80d4_64be_4900,
 ];
 
 /// New seeds of an ordinary run of the tests.

@@ -258,6 +258,9 @@ impl<R, T: SendBuf + WriteBuf, C: Congestion> TcpSocket<R, T, C> {
         }
         if self.can_send() {
             Ok(())
+        } else if self.wants.any(Wants::SHED) {
+            // Reset for its memory with its next turn, which tells so.
+            Err(SendError::Full)
         } else {
             Err(SendError::Closed)
         }
