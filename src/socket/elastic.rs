@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use crate::socket::{ReadBuf, RecvBuf, SendBuf, WriteBuf};
 use crate::wire::Sum;
-use crate::wire::checksum::copy_and_sum;
+use crate::wire::checksum::copy_and_sum_many;
 
 /// Octets of the first allocation, but for a first segment that is larger: few connections are for
 /// a line or two, and allocators are quick with pieces of such a size.
@@ -145,7 +145,7 @@ impl Memory {
     /// As [`append`](Self::append); the sum of `data` if it was written.
     #[inline]
     fn append_summed(&mut self, data: &[u8], limit: usize) -> Option<Sum> {
-        copy_and_sum(self.behind(data.len(), limit)?, data)
+        copy_and_sum_many(self.behind(data.len(), limit)?, data)
     }
 
     /// The `len` octets behind the newest one, which are about to be written.

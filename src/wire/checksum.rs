@@ -177,7 +177,7 @@ pub const fn update_u32(checksum: u16, from: u32, to: u32) -> u16 {
 /// assert_eq!(&frame, b"octets\0\0");
 /// assert_eq!(copy_and_sum(&mut frame, b"many octets"), None);
 /// ```
-#[inline(always)]
+#[inline]
 pub fn copy_and_sum(dst: &mut [u8], src: &[u8]) -> Option<Sum> {
     let dst = dst.get_mut(..src.len())?;
     let words = if src.len() < SHORT {
@@ -186,6 +186,16 @@ pub fn copy_and_sum(dst: &mut [u8], src: &[u8]) -> Option<Sum> {
         long_copy(dst, src)
     };
     Some(Sum::ZERO.append(words, src.len()))
+}
+
+/// As [`copy_and_sum`], where the octets are mostly many, as those of full segments are.
+#[inline(always)]
+pub(crate) fn copy_and_sum_many(dst: &mut [u8], src: &[u8]) -> Option<Sum> {
+    if src.len() < SHORT {
+        return copy_and_sum(dst, src);
+    }
+    let dst = dst.get_mut(..src.len())?;
+    Some(Sum::ZERO.append(long_copy(dst, src), src.len()))
 }
 
 /// Copies, and sums the words in the machine's byte order. `dst` is as long as `src`.
@@ -266,7 +276,7 @@ pub(super) fn short_words(data: &[u8]) -> u64 {
 
 /// As [`short_words`], and copies: `dst` is as long as `src`. For so few octets a call of a
 /// routine that copies would cost as much as the copying, so nothing here is left to one.
-#[inline]
+#[inline(always)]
 fn short_copy(dst: &mut [u8], src: &[u8]) -> u64 {
     let add = |sum: u128, word: &[u8; 8]| sum.wrapping_add(u128::from(u64::from_ne_bytes(*word)));
     let (blocks, mut from) = src.as_chunks::<32>();

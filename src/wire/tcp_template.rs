@@ -6,7 +6,7 @@
 
 use byteorder::{ByteOrder, NetworkEndian as Be};
 
-use super::checksum::copy_and_sum;
+use super::checksum::copy_and_sum_many;
 use super::{IpHeader, OptionBytes, Sum, Tcp, TcpFlags, WireError};
 
 /// A header with options, without sequence number, flags and checksum.
@@ -89,9 +89,9 @@ impl TcpTemplate {
         let Some((upper, lower)) = room.split_at_mut_checked(first.len()) else {
             return;
         };
-        let mut sum = copy_and_sum(upper, first).unwrap_or_default();
+        let mut sum = copy_and_sum_many(upper, first).unwrap_or_default();
         if !second.is_empty() {
-            sum = sum.add_sum(copy_and_sum(lower, second).unwrap_or_default());
+            sum = sum.add_sum(copy_and_sum_many(lower, second).unwrap_or_default());
         }
         self.emit(line, first.len().wrapping_add(second.len()), sum, head);
     }
