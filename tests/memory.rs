@@ -16,7 +16,9 @@ use netstrata::iface::Ip;
 use netstrata::net::Ipv4;
 use netstrata::phy::{Cable, Device, Instant, RxMeta, TxMeta, TxToken, cable};
 use netstrata::socket::{Handle, SlabSockets};
-use netstrata::tcp::{Level, Limits, MemoryLimits, RecvError, SocketOf, State, Tcp, TcpSocket};
+use netstrata::tcp::{
+    Config, Level, Limits, MemoryLimits, RecvError, SocketOf, State, Tcp, TcpSocket,
+};
 use netstrata::wire::{Tcp as Header, TcpFlags};
 use support::Seed;
 use support::script::packet_between;
@@ -64,6 +66,8 @@ struct World {
     read: usize,
     /// It accepts connections.
     accepts: bool,
+    /// It serves the first connection only.
+    deaf: bool,
 }
 
 /// Peers share 200 addresses.
@@ -104,6 +108,7 @@ impl World {
             resets: 0,
             read: 0,
             accepts: true,
+            deaf: false,
         }
     }
 
@@ -141,7 +146,7 @@ impl World {
     /// One turn: the application uses its connections, the host polls, peers hear.
     fn turn(&mut self) {
         while let Some(h) = self.host.next_news::<Socket, _>() {
-            if h == self.listener {
+            if h == self.listener || self.deaf && self.open.first() != Some(&h) {
                 continue;
             }
             self.serve(h);
@@ -412,4 +417,82 @@ fn a_listener_that_nobody_serves() {
     world.send(200, TcpFlags::SYN, 65_535, 0, &[]);
     world.turn();
     assert_ne!(world.peers[200].ours, 0);
+}
+
+/// Two thousand peers fill the windows they were offered, in order, while the application reads
+/// from one connection only: the ceiling holds at every turn, but for the least that
+/// one reader is to have, that one goes on, new ones are refused while there is nothing to spare, and all is as before when it reads again.
+#[test]
+fn windows_filled_that_nobody_reads() {
+    const PEERS: usize = 2_000;
+    let memory = MemoryLimits {
+        low: 4 * MIB,
+        pressure: 6 * MIB,
+        high: 8 * MIB,
+        ..MEMORY
+    };
+    let mut world = World::with(0, memory);
+    world.connect(PEERS);
+    world.deaf = true;
+    let (mut said, mut turns) = (0, 0);
+    let ((), storm) = count(|| {
+        for round in 0..46 {
+            for first in (1..PEERS).step_by(64) {
+                // One that behaves repeats what was not taken.
+                world.send(0, TcpFlags::ACK, 65_535, world.read as u32, &[1; 1000]);
+                for peer in first..PEERS.min(first + 64) {
+                    world.send(peer, TcpFlags::ACK, 65_535, round * 1400, &[7; 1400]);
+                }
+                world.turn();
+                world.turn();
+                turns += 1;
+                world.now += Duration::from_millis(1);
+                said = world.read;
+            }
+        }
+    });
+    println!(
+        "storm {storm:?}, most {} octets, {said} of {turns} thousand",
+        world.most
+    );
+    let stats = world.host.stats();
+    let least = Config::default().receive_buffer_min;
+    // 129 MB were sent.
+    assert!(
+        world.most >= memory.high && world.most <= memory.high + least,
+        "{}",
+        world.most
+    );
+    assert!(storm.octets < (memory.high + TURN) as i64, "{storm:?}");
+    assert!(stats.drops.get(Drop::Memory) > 10_000, "{stats:?}");
+    assert_eq!(said, turns * 1000, "the one that is read from");
+    // Nobody is reset for what the application does not read.
+    assert_eq!((stats.tcp_shed, world.resets), (0, 0));
+
+    assert_eq!(world.tcp().memory_level(), Level::Full);
+    world.peers.push(Peer::default());
+    world.send(PEERS, TcpFlags::SYN, 65_535, 0, &[]);
+    world.turn();
+    assert_eq!(world.peers[PEERS].ours, 0, "let in at the ceiling");
+
+    // Half of them give up; the application reads what the others sent.
+    world.deaf = false;
+    for peer in 1..PEERS {
+        match peer % 2 {
+            0 => world.send(peer, TcpFlags::RST, 0, 0, &[]),
+            _ => continue,
+        }
+        if peer % 64 == 0 {
+            world.turn();
+        }
+    }
+    for h in world.open.clone() {
+        world.serve(h);
+    }
+    world.pass(Duration::from_secs(5), Duration::from_millis(20));
+    let (memory, level) = (world.tcp().memory(), world.tcp().memory_level());
+    assert_eq!((memory, level), (0, Level::Free));
+    world.send(PEERS, TcpFlags::SYN, 65_535, 0, &[]);
+    world.turn();
+    assert_ne!(world.peers[PEERS].ours, 0, "let in again");
 }
