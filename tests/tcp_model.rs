@@ -94,7 +94,7 @@ const KEPT: [u64; 19] = [
 ];
 
 /// Seeds that once failed, of hosts that more befalls.
-const LATEST: [u64; 10] = [
+const LATEST: [u64; 12] = [
     // A copy of a packet that was lost opened the window.
     0x8f2f_82b6_a976_a0fa,
     // A listener was closed with what nobody had accepted.
@@ -115,6 +115,10 @@ const LATEST: [u64; 10] = [
     0xef02_1d7e_280f_996a,
     // A writer heard of an end, not of the want of memory that it came from.
     0x08f5_80d4_64be_4900,
+    // A copy of a SYN was answered with the cookie of a connection that is over.
+    0x83f6_f2a9_fc1d_b821,
+    // What lay beyond the window as it was said lay before its edge as it was kept.
+    0xabfd_5696_3525_4c63,
 ];
 
 /// New seeds of an ordinary run of the tests.

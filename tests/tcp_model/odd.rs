@@ -9,6 +9,7 @@ use netstrata::socket::{ReadBuf, RecvBuf, Rx, SendBuf, Tx, WriteBuf};
 
 use super::draw::{pick, skewed};
 use super::rings::Kind;
+use super::seen::parse;
 use super::world::World;
 use crate::support::{EAST, WEST};
 
@@ -107,6 +108,10 @@ where
             let Some(copy) = old.get(nth).cloned() else {
                 return;
             };
+            if let Some(seen) = parse(&copy, true).filter(|seen| seen.tcp.flags.syn()) {
+                // It may begin another connection, by a cookie even in the same numbers.
+                watch.twice(side, (seen.tcp.dst, seen.tcp.src));
+            }
             watch.late[side].push_back(copy);
         }
     }

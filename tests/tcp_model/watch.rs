@@ -242,11 +242,13 @@ impl Watch {
     /// `to` offered, in numbers of the wire, and in octets from the SYN on; and is all sent that it takes?
     pub fn edge(&self, key: (u16, u16), to: usize) -> Option<(u32, u64, bool)> {
         let flow = self.flows.get(&key).filter(|flow| !flow.odd)?;
-        let edge = flow.ways[to].edge.max(flow.ways[to].edge_first);
+        // The host may take a little more than its scale can say (RFC 7323 §2.4).
+        let rounded = (1 << shift(&flow.ways, to)) - 1;
+        let edge = flow.ways[to].edge.max(flow.ways[to].edge_first) + rounded;
         let isn = flow.ways[1 - to]
             .isn
             .filter(|_| flow.ways[to].isn.is_some())?;
-        let full = flow.ways[1 - to].next >= edge;
+        let full = rounded == 0 && flow.ways[1 - to].next >= edge;
         Some((isn.wrapping_add(edge as u32), edge, full))
     }
 
