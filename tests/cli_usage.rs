@@ -184,3 +184,12 @@ fn nobody_reads_the_errors() {
         assert!(matches!(code, Some(0..=2)), "{words}: {code:?}");
     }
 }
+
+/// Nobody sends by himself at the other end of a cable: nobody is to wait for that.
+#[test]
+fn a_cable_has_no_source() {
+    let output = strata(&["tcpclient", "--sink", "--size", "1K"]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("only sends back what it gets"), "{errors}");
+}

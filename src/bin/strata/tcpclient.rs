@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use netstrata::host::Pattern;
+use netstrata::host::{Pattern, Phy};
 use netstrata::phy::{Instant, Watch};
 use netstrata::socket::Handle;
 use netstrata::socket::SocketSet;
@@ -134,6 +134,10 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode, CliError> {
             CliError::setup("--parallel", "one stream cannot feed several connections")
                 .hint("--size or --file, without --output"),
         );
+    }
+    if args.sink && global.device()?.unwrap_or_default() == Phy::Cable {
+        let why = "the host at the other end of a cable only sends back what it gets";
+        return Err(CliError::setup("--sink", why).hint("--phy, and a `tcpserver --source` there"));
     }
     let mut session = Session::open(global)?;
     args.profile.begin(&mut session, "tcpclient")?;
