@@ -42,8 +42,9 @@ pub struct MemoryLimits {
     pub low: usize,
     /// From this on there is pressure.
     pub pressure: usize,
-    /// The ceiling. It may be exceeded by what the application writes between two polls, and
-    /// by `Config::receive_buffer_min` for each connection whose application waits to read.
+    /// The ceiling. It may be exceeded by what the application writes between two polls, by
+    /// `Config::receive_buffer_min` for each connection whose application waits to read, and by the
+    /// one growth of a buffer that reaches it: by no more than that buffer held, or a batch brings.
     pub high: usize,
     /// What connections that wait to be accepted at one listener may hold; above it no more
     /// handshakes end there.
