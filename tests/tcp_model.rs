@@ -94,7 +94,7 @@ const KEPT: [u64; 19] = [
 ];
 
 /// Seeds that once failed, of hosts that more befalls.
-const LATEST: [u64; 12] = [
+const LATEST: [u64; 13] = [
     // A copy of a packet that was lost opened the window.
     0x8f2f_82b6_a976_a0fa,
     // A listener was closed with what nobody had accepted.
@@ -119,6 +119,8 @@ const LATEST: [u64; 12] = [
     0x83f6_f2a9_fc1d_b821,
     // What lay beyond the window as it was said lay before its edge as it was kept.
     0xabfd_5696_3525_4c63,
+    // A SYN of hours before ended the wait of the connection after it.
+    0xa4d6_a54d_f54a_923d,
 ];
 
 /// New seeds of an ordinary run of the tests.

@@ -16,6 +16,9 @@ use crate::support::{EAST, WEST};
 /// Initial sequence numbers go on by one in 4 microseconds (RFC 9293 §3.4.1).
 const TICK: u64 = 4;
 
+/// Packets live no longer than this.
+const LIFETIME: Duration = Duration::from_secs(120);
+
 impl<K: Kind> World<K>
 where
     Rx<K>: RecvBuf + ReadBuf,
@@ -105,9 +108,13 @@ where
             let mut watch = self.watch.borrow_mut();
             let old = &watch.old[1 - side];
             let nth = self.rng.below(old.len().max(1));
-            let Some(copy) = old.get(nth).cloned() else {
+            let Some((sent, copy)) = old.get(nth).cloned() else {
                 return;
             };
+            // No packet lives longer (RFC 9293 §3.4.2).
+            if self.pair.now.saturating_since(sent) > LIFETIME {
+                continue;
+            }
             if let Some(seen) = parse(&copy, true).filter(|seen| seen.tcp.flags.syn()) {
                 // It may begin another connection, by a cookie even in the same numbers.
                 watch.twice(side, (seen.tcp.dst, seen.tcp.src));

@@ -1,6 +1,7 @@
 //! What a path does to packets besides losing them: it cuts some in two, and brings copies of old
 //! ones.
 
+use netstrata::phy::Instant;
 use netstrata::wire::{Ipv4, Tcp, TcpFlags};
 
 use super::draw::skewed;
@@ -11,7 +12,7 @@ const OLD: usize = 40;
 
 impl Watch {
     /// Remembers one packet of some, if its checksum is in it.
-    pub fn keep(&mut self, side: usize, packet: &[u8], whole: bool) {
+    pub fn keep(&mut self, now: Instant, side: usize, packet: &[u8], whole: bool) {
         let Some(chance) = &mut self.chance else {
             return;
         };
@@ -20,7 +21,7 @@ impl Watch {
             if old.len() == OLD {
                 old.remove(chance.below(OLD));
             }
-            old.push_back(packet.to_vec());
+            old.push_back((now, packet.to_vec()));
         }
     }
 

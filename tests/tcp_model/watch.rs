@@ -91,7 +91,7 @@ pub struct Watch {
     /// The last segments of each host, for forged errors to quote.
     pub recent: [VecDeque<Vec<u8>>; 2],
     /// Some packets of each host from long ago.
-    pub old: [VecDeque<Vec<u8>>; 2],
+    pub old: [VecDeque<(Instant, Vec<u8>)>; 2],
     /// One packet of so many comes in two pieces.
     pub cuts: usize,
     /// What the path draws.
@@ -170,7 +170,7 @@ impl Watch {
             recent.pop_front();
         }
         recent.push_back(packet.to_vec());
-        self.keep(side, packet, whole);
+        self.keep(now, side, packet, whole);
         if seen.tcp.flags.syn() && !seen.tcp.flags.ack() {
             self.begun = Some((seen.tcp.src, now, seen.tcp.seq));
         }
