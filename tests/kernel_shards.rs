@@ -21,7 +21,7 @@ use netstrata::host::{
     AnyLink, Connection, Datagrams, Host, Opened, Pattern, Phy, Runner, Settings, Shard,
     on_threads, os_rng, pump,
 };
-use netstrata::phy::{self, Bell};
+use netstrata::phy::Bell;
 use netstrata::socket::{Handle, SlabSockets, SocketSet};
 
 const KERNEL: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);

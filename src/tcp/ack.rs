@@ -298,6 +298,7 @@ impl<C: Congestion> Tcb<C> {
             delivery_rate: None,
             app_limited: !self.cwnd_limited,
             paced: self.pace(cfg).is_some(),
+            hystart: cfg.hystart,
         }
     }
 

@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use super::congestion::HyStartConfig;
 use super::ecn::Ecn;
 use super::pmtu::MtuProbing;
 
@@ -212,6 +213,10 @@ pub struct Config {
     pub refused_retry: Duration,
     /// Segments of the initial congestion window, at least 1 (RFC 6928 §2).
     pub initial_window: u8,
+    /// Percent of the window that a loss leaves CUBIC, 1 to 99 (RFC 9438 §4.6).
+    pub cubic_beta: u8,
+    /// When CUBIC's slow start ends.
+    pub hystart: HyStartConfig,
     /// Go back towards the initial window after an idle time longer than the RTO, and when the
     /// window is not used for as long (RFC 5681 §4.1, RFC 7661).
     pub slow_start_after_idle: bool,
@@ -312,6 +317,8 @@ impl Default for Config {
             keepalive_retries: 9,
             refused_retry: Duration::from_millis(500),
             initial_window: 10,
+            cubic_beta: 70,
+            hystart: HyStartConfig::new(),
             slow_start_after_idle: false,
             pacing: false,
             unpaced_segments: 10,

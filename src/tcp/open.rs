@@ -221,7 +221,7 @@ impl<C: Congestion> Tcb<C> {
         self.enter(now, State::Established);
         self.open_path(cfg, now);
         self.cc.restart(now, self.mss);
-        self.select(now);
+        self.select(cfg, now);
         self.cc.on_initial_window(cfg.initial_window);
         self.small_end = self.snd_una;
         self.flight_end = self.snd_una;

@@ -339,15 +339,16 @@ impl<C: Congestion> Tcb<C> {
             self.timers.clear(Timer::Idle);
             self.arm_keep_alive(cfg, now);
         }
-        self.select(now);
+        self.select(cfg, now);
         push
     }
 
     /// Goes on with the congestion control that the application chose.
-    pub(super) fn select(&mut self, now: Instant) {
+    pub(super) fn select(&mut self, cfg: &Config, now: Instant) {
         if let Some(algorithm) = self.options.congestion {
             self.cc.select(now, algorithm);
         }
+        self.cc.on_config(cfg);
     }
 
     /// The nearest deadline: call `on_timer` then.

@@ -3,6 +3,7 @@
 //! Invariant: as of the algorithm in use; changing it keeps the window.
 
 use super::{Ack, Bbr, Congestion, Cubic, Loss, Lost, PathModel, Reno};
+use crate::tcp::config::Config;
 use core::fmt;
 use core::str::FromStr;
 use phy::Instant;
@@ -107,6 +108,10 @@ impl Any {
 impl Congestion for Any {
     fn new(now: Instant, mss: u16) -> Self {
         Self::with(Algorithm::default(), now, mss)
+    }
+
+    fn on_config(&mut self, config: &Config) {
+        each!(self, cc => cc.on_config(config));
     }
 
     fn on_initial_window(&mut self, segments: u8) {

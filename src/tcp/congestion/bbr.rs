@@ -27,6 +27,7 @@ use super::bbr_model::INFINITE;
 use super::delivery::{RateSample, RoundMeter};
 use super::pacer::quantum;
 use super::{Ack, Congestion, INITIAL, LARGEST, Loss, Lost, PathModel, rescaled};
+use crate::tcp::config::Config;
 use core::time::Duration;
 use phy::Instant;
 
@@ -375,6 +376,10 @@ impl Congestion for Bbr {
         };
         bbr.pace_initially(FIRST_RTT);
         bbr
+    }
+
+    fn on_config(&mut self, config: &Config) {
+        self.initial = config.initial_window.max(1);
     }
 
     fn on_initial_window(&mut self, segments: u8) {

@@ -12,9 +12,12 @@
 use super::curve::{rise, span};
 use super::hystart::{Flow, HyStart, SlowStart, sample};
 use super::{Ack, Congestion, INITIAL, LARGEST, Loss, Round, UNLIMITED, rescaled};
+use crate::tcp::config::Config;
 use crate::tcp::seldom::Seldom;
 use phy::Instant;
 
+/// Percent of the window that a loss leaves, if nobody wants another part.
+const BETA: u8 = 70;
 /// Milliseconds for which a computed growth holds while the window stays.
 const FRESH: u32 = 31;
 /// Milliseconds of an epoch beyond which the curve no longer matters.
@@ -70,6 +73,8 @@ struct Curve<S> {
     idle: u32,
     undo: Undo,
     in_epoch: bool,
+    /// Percent of the window that a loss leaves beyond [`BETA`].
+    more: i8,
     /// The next epoch goes on with the curve around `origin`.
     resumed: bool,
     slow_start: S,
@@ -167,11 +172,17 @@ impl<S> Curve<S> {
         }
     }
 
+    /// Beta, percent: 1 to 99.
+    fn beta(&self) -> u64 {
+        BETA.wrapping_add_signed(self.more).into()
+    }
+
     /// W_est grows by alpha segments a window (RFC 9438 §4.3 figure 4): 3 (1 - b) / (1 + b) is
     /// 9/17 with b = 0.7, and 1 once the window before the loss is reached again.
     fn advance_estimate(&mut self, path: Path) {
+        let beta = self.beta();
         let (more, of) = if self.estimate < self.prior {
-            (9, 17)
+            (3 * 100_u64.saturating_sub(beta), 100 + beta)
         } else {
             (1, 1)
         };
@@ -237,7 +248,8 @@ impl<S> Curve<S> {
         self.resumed = false;
         // Fast convergence: a flow that did not get as far as before leaves room for others.
         self.w_max = if window < self.w_max {
-            (u64::from(window).saturating_mul(17) / 20) as u32
+            // By half of what the reduction takes (RFC 9438 §4.7).
+            (u64::from(window).saturating_mul(100 + self.beta()) / 200) as u32
         } else {
             window
         };
@@ -302,7 +314,7 @@ impl<S: SlowStart> Cubic<S> {
     /// What the rule for slow start lets the window grow by; it is not asked where a window that
     /// it never judges is not even filled.
     fn allowed(&mut self, ack: &Ack) -> Option<u32> {
-        let small = self.window < S::LEAST.saturating_mul(self.mss());
+        let small = self.window < S::least(ack).saturating_mul(self.mss());
         // Nor do rounds count: the first one begins when the window is large enough (Linux).
         let begins = !small && self.round.begins(ack.acked, ack.pipe);
         if small && ack.app_limited && self.curve.get().is_none() {
@@ -337,8 +349,9 @@ impl<S: SlowStart> Cubic<S> {
 
     fn reduce(&mut self) {
         let threshold = self.ssthresh();
-        self.curve.make().reduce(self.window, threshold);
-        let reduced = u64::from(self.window).saturating_mul(7) / 10;
+        let curve = self.curve.make();
+        curve.reduce(self.window, threshold);
+        let reduced = u64::from(self.window).saturating_mul(curve.beta()) / 100;
         let least = self.path().least();
         self.set_threshold((reduced as u32).max(least));
     }
@@ -355,6 +368,13 @@ impl<S: SlowStart> Congestion for Cubic<S> {
             paused: false,
             empty: true,
             curve: Seldom::default(),
+        }
+    }
+
+    fn on_config(&mut self, config: &Config) {
+        let more = config.cubic_beta.clamp(1, 99).wrapping_sub(BETA) as i8;
+        if more != 0 || self.curve.get().is_some() {
+            self.curve.make().more = more;
         }
     }
 

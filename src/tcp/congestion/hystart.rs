@@ -6,12 +6,49 @@
 use super::Ack;
 use core::fmt::Debug;
 
-/// Samples of a round that are enough.
-const SAMPLES: u8 = 8;
-/// Segments below which the window is too small to judge by.
-const LEAST: u32 = 16;
-/// Acknowledgments closer than this belong to one train, microseconds.
-const TRAIN_GAP: u32 = 2_000;
+/// The numbers of [`HyStart`], and those of them that [`HyStartPlus`](super::HyStartPlus) has too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HyStartConfig {
+    /// Segments below which the window is too small to judge by.
+    pub low_window: u8,
+    /// Samples of a round that are enough (N_RTT_SAMPLE).
+    pub samples: u8,
+    /// By which part of the least round-trip time that of a round must rise
+    /// (MIN_RTT_DIVISOR), 1 at least.
+    pub divisor: u8,
+    /// The least rise that counts (MIN_RTT_THRESH), microseconds.
+    pub rise_min: u16,
+    /// The rise that always counts (MAX_RTT_THRESH), microseconds.
+    pub rise_max: u16,
+    /// Acknowledgments closer than this belong to one train, microseconds.
+    pub train_gap: u16,
+}
+
+impl HyStartConfig {
+    /// As in Linux and RFC 9406 §4.3.
+    pub const fn new() -> Self {
+        Self {
+            low_window: 16,
+            samples: 8,
+            divisor: 8,
+            rise_min: 4_000,
+            rise_max: 16_000,
+            train_gap: 2_000,
+        }
+    }
+
+    /// How much the round-trip time must rise, microseconds.
+    pub(super) fn rise(&self, min_rtt: u32) -> u32 {
+        let part = min_rtt / u32::from(self.divisor.max(1));
+        part.max(self.rise_min.into()).min(self.rise_max.into())
+    }
+}
+
+impl Default for HyStartConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// What a rule for slow start is told beside the acknowledgment.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +67,9 @@ pub struct Flow {
 pub trait SlowStart: Debug + Clone + Default {
     /// Segments of window below which it lets the window grow by what is acknowledged: a connection
     /// that does not even fill that much needs no rule.
-    const LEAST: u32 = 0;
+    fn least(_: &Ack) -> u32 {
+        0
+    }
     /// Octets the window may grow by for `ack`; `None` ends slow start, with the window as the
     /// threshold.
     fn on_ack(&mut self, ack: &Ack, flow: Flow) -> Option<u32>;
@@ -45,7 +84,9 @@ pub trait SlowStart: Debug + Clone + Default {
 pub struct Standard;
 
 impl SlowStart for Standard {
-    const LEAST: u32 = u32::MAX;
+    fn least(_: &Ack) -> u32 {
+        u32::MAX
+    }
 
     fn on_ack(&mut self, ack: &Ack, _: Flow) -> Option<u32> {
         Some(ack.acked)
@@ -64,11 +105,6 @@ pub struct HyStart {
     samples: u8,
 }
 
-/// How much the round-trip time must rise: an eighth of it, 4 to 16 ms (RFC 9406 §4.3).
-pub(super) fn rise(min_rtt: u32) -> u32 {
-    (min_rtt / 8).clamp(4_000, 16_000)
-}
-
 /// A sample in microseconds, at least one.
 pub(super) fn sample(ack: &Ack) -> Option<u32> {
     let us = ack.rtt?.as_micros();
@@ -78,7 +114,7 @@ pub(super) fn sample(ack: &Ack) -> Option<u32> {
 impl HyStart {
     /// The acknowledgments of a round come in one train that is as long as the path: it is full.
     fn train(&mut self, now: u32, ack: &Ack, min_rtt: u32) -> bool {
-        if now.wrapping_sub(self.last) > TRAIN_GAP {
+        if now.wrapping_sub(self.last) > u32::from(ack.hystart.train_gap) {
             return false;
         }
         self.last = now;
@@ -88,18 +124,20 @@ impl HyStart {
     }
 
     /// Queues grow: the round's least time is above the connection's.
-    fn delay(&mut self, rtt: u32, min_rtt: u32) -> bool {
+    fn delay(&mut self, rtt: u32, min_rtt: u32, config: &HyStartConfig) -> bool {
         self.least = self.least.min(rtt);
-        if self.samples < SAMPLES {
+        if self.samples < config.samples {
             self.samples = self.samples.saturating_add(1);
             return false;
         }
-        self.least > min_rtt.saturating_add(rise(min_rtt))
+        self.least > min_rtt.saturating_add(config.rise(min_rtt))
     }
 }
 
 impl SlowStart for HyStart {
-    const LEAST: u32 = LEAST;
+    fn least(ack: &Ack) -> u32 {
+        ack.hystart.low_window.into()
+    }
 
     fn on_ack(&mut self, ack: &Ack, flow: Flow) -> Option<u32> {
         let now = ack.now.micros() as u32;
@@ -109,11 +147,12 @@ impl SlowStart for HyStart {
             self.least = u32::MAX;
             self.samples = 0;
         }
-        let large = flow.window >= LEAST.saturating_mul(u32::from(flow.mss));
+        let large = flow.window >= Self::least(ack).saturating_mul(u32::from(flow.mss));
         let Some(rtt) = sample(ack).filter(|_| large) else {
             return Some(ack.acked);
         };
-        let ended = self.train(now, ack, flow.min_rtt) | self.delay(rtt, flow.min_rtt);
+        let ended =
+            self.train(now, ack, flow.min_rtt) | self.delay(rtt, flow.min_rtt, &ack.hystart);
         (!ended).then_some(ack.acked)
     }
 }

@@ -3,10 +3,8 @@
 //! Invariant: as of [`super::hystart`].
 
 use super::Ack;
-use super::hystart::{Flow, SlowStart, rise, sample};
+use super::hystart::{Flow, HyStartConfig, SlowStart, sample};
 
-/// N_RTT_SAMPLE.
-const SAMPLES: u8 = 8;
 /// CSS_GROWTH_DIVISOR.
 const DIVISOR: u32 = 4;
 /// CSS_ROUNDS.
@@ -56,10 +54,10 @@ impl HyStartPlus {
         true
     }
 
-    fn judge(&mut self, rtt: u32) {
+    fn judge(&mut self, rtt: u32, config: &HyStartConfig) {
         self.current = self.current.min(rtt);
         self.samples = self.samples.saturating_add(1);
-        if self.samples < SAMPLES {
+        if self.samples < config.samples {
             return;
         }
         if self.conservative > 0 {
@@ -68,7 +66,8 @@ impl HyStartPlus {
                 self.baseline = u32::MAX;
                 self.conservative = 0;
             }
-        } else if self.last != u32::MAX && self.current >= self.last.saturating_add(rise(self.last))
+        } else if self.last != u32::MAX
+            && self.current >= self.last.saturating_add(config.rise(self.last))
         {
             self.baseline = self.current;
             self.conservative = ROUNDS;
@@ -85,7 +84,7 @@ impl SlowStart for HyStartPlus {
             return None;
         }
         if let Some(rtt) = sample(ack) {
-            self.judge(rtt);
+            self.judge(rtt, &ack.hystart);
         }
         let limit = LIMIT.saturating_mul(u32::from(flow.mss));
         let octets = if ack.paced {

@@ -33,12 +33,13 @@ pub use any::{Algorithm, Any, UnknownAlgorithm};
 pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use delivery::{Delivery, RateSample, Stamp};
-pub use hystart::{HyStart, SlowStart, Standard};
+pub use hystart::{HyStart, HyStartConfig, SlowStart, Standard};
 pub use hystart_plus::HyStartPlus;
 pub use observed::Observed;
 pub use pacer::Pacer;
 pub use reno::Reno;
 
+use super::config::Config;
 use super::event::Event;
 use core::fmt::Debug;
 use core::time::Duration;
@@ -72,6 +73,8 @@ pub struct Ack {
     pub app_limited: bool,
     /// Segments leave one by one at a rate, not in bursts.
     pub paced: bool,
+    /// When slow start is to end.
+    pub hystart: HyStartConfig,
 }
 
 /// How a loss was noticed.
@@ -151,6 +154,11 @@ pub trait Congestion: Debug + Clone {
     /// The handshake is over: as [`Congestion::new`], with what is to outlive it kept.
     fn restart(&mut self, now: Instant, mss: u16) {
         *self = Self::new(now, mss);
+    }
+    /// The numbers of the stack: called before [`on_initial_window`](Self::on_initial_window), and
+    /// after [`select`](Self::select). The window stays.
+    fn on_config(&mut self, config: &Config) {
+        let _ = config;
     }
     /// So many segments, one at least, are the initial window (RFC 6928 §2): called when the
     /// handshake is over and nothing is known of the path yet

@@ -5,6 +5,7 @@
 //! event here, so that it is told once.
 
 use super::{Ack, Algorithm, Congestion, Loss, Lost, PathModel};
+use crate::tcp::config::Config;
 use crate::tcp::event::{Event, Observer};
 use phy::Instant;
 
@@ -61,6 +62,10 @@ impl<C: Congestion, O: Observer> Congestion for Observed<C, O> {
     /// The observer stays.
     fn restart(&mut self, now: Instant, mss: u16) {
         self.control.restart(now, mss);
+    }
+
+    fn on_config(&mut self, config: &Config) {
+        self.control.on_config(config);
     }
 
     fn on_initial_window(&mut self, segments: u8) {

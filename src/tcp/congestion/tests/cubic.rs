@@ -2,6 +2,7 @@
 
 use super::link::{Path, Sim};
 use super::snapshot;
+use crate::tcp::Config;
 use crate::tcp::congestion::*;
 use core::time::Duration;
 use phy::Instant;
@@ -94,6 +95,31 @@ fn losses_and_marks_leave_seven_tenths() {
             bulk.lose(loss);
         }
         assert_eq!((bulk.cc.window(), bulk.cc.threshold()), (2000, Some(2000)));
+    }
+}
+
+/// The part that a loss leaves, and what follows from it, are numbers of the stack's: of 20 segments
+/// 10 are left by one half, and the plateau of a flow that did not get as far as before is at three
+/// quarters of where it got. No number leaves nothing, or all.
+#[test]
+fn what_losses_leave_is_configured() {
+    let config = |cubic_beta| Config {
+        cubic_beta,
+        ..Config::default()
+    };
+    let mut bulk = Bulk::<Cubic>::new(100);
+    bulk.cc.on_config(&config(50));
+    bulk.cc.on_initial_window(20);
+    bulk.lose(Loss::Detected);
+    assert_eq!((bulk.segments(), bulk.cc.threshold()), (10, Some(10_000)));
+    bulk.lose(Loss::Detected);
+    assert_eq!((bulk.segments(), bulk.cc.threshold()), (5, Some(5000)));
+    for (beta, left) in [(70, 70), (0, 2), (1, 2), (99, 99), (100, 99), (255, 99)] {
+        let mut bulk = Bulk::<Cubic>::new(100);
+        bulk.cc.on_initial_window(100);
+        bulk.cc.on_config(&config(beta));
+        bulk.lose(Loss::Detected);
+        assert_eq!(bulk.segments(), left, "{beta} %");
     }
 }
 

@@ -303,6 +303,7 @@ impl<C: Congestion> Sim<C> {
             delivery_rate: sample.filter(|_| self.stamps),
             app_limited: !(self.limited || self.after_timeout),
             paced: self.rate().is_some(),
+            ..Ack::default()
         };
         if self.recover.is_some() && !self.after_timeout {
             self.cc.on_recovery(&ack);

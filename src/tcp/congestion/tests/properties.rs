@@ -93,6 +93,7 @@ fn run<C: Congestion>(
                     }),
                     app_limited: flags.app_limited,
                     paced: flags.paced,
+                    ..Ack::default()
                 };
                 delivered = delivered.wrapping_add(n);
                 if recovery {

@@ -33,6 +33,53 @@ fn hystart_leaves_before_the_queue_overflows() {
     assert!((100..=200).contains(&threshold(&sim.cc)));
 }
 
+/// Its numbers are the stack's: from how large a window on, after how many samples, and how much
+/// later acknowledgments must come. By default the ninth sample of a round ends slow start, if none of
+/// the round was less than an eighth late; rounds begin at 16 segments, so that
+/// the next one does at 26, and ends at 35.
+#[test]
+fn hystart_judges_by_its_numbers() {
+    let ended_at = |hystart: HyStartConfig, late_ms: u64| {
+        let mut cc = Cubic::<HyStart>::new(Instant::ZERO, 1000);
+        for round in 1..=5_u64 {
+            let before = cc.window();
+            let late = if round > 1 { late_ms } else { 0 };
+            for i in 0..u64::from(before) / 1000 {
+                cc.on_ack(&Ack {
+                    // So far apart that they are no train.
+                    now: Instant::from_millis(round * 1000 + i * 5),
+                    acked: 1000,
+                    delivered: 1000,
+                    in_flight: before,
+                    pipe: before,
+                    rtt: Some(Duration::from_millis(100 + late)),
+                    hystart,
+                    ..Ack::default()
+                });
+                if cc.threshold() == Some(cc.window()) {
+                    return Some((round, cc.window() / 1000));
+                }
+            }
+        }
+        None
+    };
+    let usual = HyStartConfig::default();
+    let with = |change: fn(&mut HyStartConfig)| {
+        let mut config = usual;
+        change(&mut config);
+        config
+    };
+    assert_eq!(ended_at(usual, 12), None);
+    assert_eq!(ended_at(usual, 13), Some((2, 35)));
+    assert_eq!(ended_at(with(|c| c.samples = 3), 13), Some((2, 30)));
+    assert_eq!(ended_at(with(|c| c.divisor = 16), 7), Some((2, 35)));
+    assert_eq!(ended_at(with(|c| c.rise_min = 20_000), 16), None);
+    assert_eq!(ended_at(with(|c| c.rise_max = 5_000), 6), Some((2, 35)));
+    let late = ended_at(with(|c| c.low_window = 60), 13);
+    assert!(late.is_some_and(|(_, window)| window >= 60), "{late:?}");
+    assert_eq!(ended_at(with(|c| c.divisor = 0), 15), None);
+}
+
 /// HyStart++ slows down when the round-trip time rises, and leaves five rounds later: it needs a
 /// deeper queue, and still spares most of the losses.
 #[test]
