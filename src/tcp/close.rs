@@ -16,6 +16,7 @@ use super::seq::SeqNum;
 use super::tcb::{State, Tcb};
 use super::timers::Timer;
 use crate::net::ErrorKind;
+use crate::socket::RecvBuf;
 use crate::wire::TcpFlags;
 use phy::Instant;
 
@@ -125,6 +126,51 @@ impl<C: Congestion> Tcb<C> {
         self.flight.end();
         self.reassembly.gaps.clear();
         self.reassembly.gaps.trim();
+    }
+
+    /// Where the peer's FIN is, once it was seen: here, unless that was noted.
+    pub(super) fn fin_at(&self) -> SeqNum {
+        let noted = self.rare.get().and_then(|rare| rare.fin_at);
+        noted.unwrap_or(self.rcv_nxt)
+    }
+
+    /// May a FIN behind the text from `seq` to `end` be the peer's? Not before text that is here,
+    /// but what waits behind one that is next was never the peer's: it is forgotten.
+    pub(super) fn ends_all(&mut self, seq: SeqNum, end: SeqNum, rx: &mut impl RecvBuf) -> bool {
+        if end.lt(self.rcv_nxt) || end.gt(self.rcv_adv) {
+            return false;
+        }
+        let is_last = (self.rcv_nxt + self.reassembly.gaps.end()).le(end);
+        if is_last || seq.gt(self.rcv_nxt) {
+            return is_last;
+        }
+        self.reassembly.gaps.clear();
+        rx.forget_after(0);
+        true
+    }
+
+    /// The peer's FIN is next (RFC 9293 §3.10.7.4, eighth). `Some` if that ends the connection.
+    pub(super) fn fin(&mut self, now: Instant, rx: &impl RecvBuf) -> Option<Effects> {
+        self.fin_seen = false;
+        if let Some(rare) = self.rare.get_mut() {
+            rare.fin_at = None;
+        }
+        self.rcv_nxt += 1;
+        self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
+        self.reassembly.gaps.clear();
+        self.forget_duplicate();
+        self.ack.owed = Owed::Now;
+        match self.state {
+            State::Established => self.enter(now, State::CloseWait),
+            // Our FIN is not acknowledged yet, else the state were FIN-WAIT-2 by now.
+            State::FinWait1 => self.enter(now, State::Closing),
+            State::FinWait2 => {
+                let last = self.ack_plan(now, rx);
+                return Some(self.enter_time_wait(now, Some(last)));
+            }
+            _ => {}
+        }
+        None
     }
 
     /// Is our FIN acknowledged?

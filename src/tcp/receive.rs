@@ -489,12 +489,6 @@ impl<C: Congestion> Tcb<C> {
         text.stored > 0
     }
 
-    /// Where the peer's FIN is, once it was seen: here, unless that was noted.
-    fn fin_at(&self) -> SeqNum {
-        let noted = self.rare.get().and_then(|rare| rare.fin_at);
-        noted.unwrap_or(self.rcv_nxt)
-    }
-
     /// Stores text, in order or not, as far as window, buffer and memory take it, and notes a
     /// FIN behind it. False if memory did not.
     fn text(
@@ -513,9 +507,8 @@ impl<C: Congestion> Tcb<C> {
         let room = self.rcv_adv.saturating_since(from) as usize;
         let fresh = text.get(old.min(text.len())..).unwrap_or(&[]);
         let fitting = fresh.get(..room.min(fresh.len())).unwrap_or(&[]);
-        let is_last = (self.rcv_nxt + self.reassembly.gaps.end()).le(text_end);
         let mut fin_at = self.fin_seen.then(|| self.fin_at());
-        if fin && text_end.le(self.rcv_adv) && !self.fin_seen && is_last {
+        if fin && !self.fin_seen && self.ends_all(seq, text_end, rx) {
             self.fin_seen = true;
             fin_at = Some(text_end);
         }
@@ -558,30 +551,6 @@ impl<C: Congestion> Tcb<C> {
             self.ack.owed = Owed::Now;
         }
         fitting.len() == wanted
-    }
-
-    /// The peer's FIN is next (RFC 9293 §3.10.7.4, eighth). `Some` if that ends the connection.
-    fn fin(&mut self, now: Instant, rx: &impl RecvBuf) -> Option<Effects> {
-        self.fin_seen = false;
-        if let Some(rare) = self.rare.get_mut() {
-            rare.fin_at = None;
-        }
-        self.rcv_nxt += 1;
-        self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
-        self.reassembly.gaps.clear();
-        self.forget_duplicate();
-        self.ack.owed = Owed::Now;
-        match self.state {
-            State::Established => self.enter(now, State::CloseWait),
-            // Our FIN is not acknowledged yet, else the state were FIN-WAIT-2 by now.
-            State::FinWait1 => self.enter(now, State::Closing),
-            State::FinWait2 => {
-                let last = self.ack_plan(now, rx);
-                return Some(self.enter_time_wait(now, Some(last)));
-            }
-            _ => {}
-        }
-        None
     }
 
     /// A valid RST (RFC 9293 §3.10.7.4, second).

@@ -93,6 +93,29 @@ fn text_behind_fin() {
     snapshot!("close_text_behind_fin", text);
 }
 
+/// The FIN that is next ends the text, whatever somebody else made wait behind it, adjoining or
+/// not: else its sender would repeat it in vain.
+#[test]
+fn forged_text_behind_fin() {
+    let text = accepted().play(
+        "< . 2001:3001 ack 1 win 512
+        < . 1001:1501 ack 1 win 512
+        < F. 1:1001 ack 1 win 512
+        read
+        shutdown
+        < . 1002:1002 ack 2 win 512",
+    );
+    let text = text
+        + &accepted().play(
+            "< . 1:501 ack 1 win 512
+            < . 1001:2001 ack 1 win 512
+            # again, with what is here
+            < F. 1:1001 ack 1 win 512
+            read",
+        );
+    snapshot!("close_forged_text_behind_fin", text);
+}
+
 /// A FIN that the window has no room for is held with the text, and probed for.
 #[test]
 fn fin_and_zero_window() {
