@@ -94,7 +94,7 @@ const KEPT: [u64; 19] = [
 ];
 
 /// Seeds that once failed, of hosts that more befalls.
-const LATEST: [u64; 13] = [
+const LATEST: [u64; 15] = [
     // A copy of a packet that was lost opened the window.
     0x8f2f_82b6_a976_a0fa,
     // A listener was closed with what nobody had accepted.
@@ -121,6 +121,10 @@ const LATEST: [u64; 13] = [
     0xabfd_5696_3525_4c63,
     // A SYN of hours before ended the wait of the connection after it.
     0xa4d6_a54d_f54a_923d,
+    // Forged text came to lie behind the FIN that was next.
+    0xbf09_6363_c2d9_180c,
+    // The SYNs of a crowd filled a queue whenever one of two others came by.
+    0x00d9_a514_48ec_66b1,
 ];
 
 /// New seeds of an ordinary run of the tests.

@@ -130,13 +130,8 @@ impl<T: TxToken> PacketTx for IpTx<'_, T> {
     where
         F: FnOnce(&mut [u8]) -> Result<(), Abort>,
     {
-        // The device refuses what is too long; only then is asked whether that was why.
-        let sent = self.token?.send_gather(head, payload, meta, fill);
-        sent.map_err(
-            |abort| match super::fits(self.caps, 0, head, payload, meta) {
-                Ok(()) => abort.into(),
-                Err(too_big) => too_big,
-            },
-        )
+        super::fits(self.caps, 0, head, payload, meta)?;
+        self.token?.send_gather(head, payload, meta, fill)?;
+        Ok(())
     }
 }

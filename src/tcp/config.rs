@@ -168,8 +168,8 @@ pub struct Config {
     /// Acknowledgments sent at once at the start, and after a pause, at most; 16.
     pub quick_acks: u8,
     /// Octets that one acknowledgment covers at most, of text that arrives together (RFC 5681 §4.2
-    /// wants one for each second full segment, and lets those stretch that have cause): as much as
-    /// Linux takes as one packet where its device coalesces (GRO), and acknowledges once; 65,535.
+    /// wants one for each second full segment, and lets those stretch that have cause): 131,070,
+    /// twice what a device coalesces into one.
     pub ack_stretch: u32,
     /// Shortest delay of an acknowledgment.
     pub ack_delay_min: Duration,
@@ -299,7 +299,7 @@ impl Default for Config {
             tail_probes: true,
             dup_threshold: 3,
             quick_acks: 16,
-            ack_stretch: 65_535,
+            ack_stretch: 2 * 65_535,
             ack_delay_min: Duration::from_millis(40),
             ack_delay_max: Duration::from_millis(200),
             challenge_acks: 10,

@@ -153,13 +153,16 @@ fn spoiled_segments_pay_for_no_memory() {
 }
 
 /// RFC 5681 §4.2, RFC 9293 §3.8.6.3: text that arrives together is acknowledged with one segment,
-/// as where a device coalesces it, but no more of it than 65,535 octets; and it makes no difference
+/// as where a device coalesces it, but no more of it than `ack_stretch`; and it makes no difference
 /// whether it is taken as a run, which needs timestamps, or one by one.
 #[test]
 fn profile_acks_of_what_arrives_together() {
-    let told = |options: &str, stamp: &str, len: u32, count: u32| {
+    let usual = Config::default().ack_stretch;
+    assert_eq!(usual, 2 * 65_535);
+    let told = |options: &str, stamp: &str, ack_stretch: u32, len: u32, count: u32| {
         let config = Config {
             quick_acks: 0,
+            ack_stretch,
             ..Config::default()
         };
         let mut script = host_with(Tcp::new().with_config(config));
@@ -194,12 +197,22 @@ fn profile_acks_of_what_arrives_together() {
             .map(|_| batch(&mut script, count))
             .collect::<Vec<_>>()
     };
-    let run = |len, count| told("sackOK,TS 100 ecr 0,", "<TS 101 ecr last>", len, count);
-    let one_by_one = |len, count| told("", "", len, count);
-    insta::assert_compact_debug_snapshot!(run(1448, 64), @"[[65160, 92672], [65160, 92672], [65160, 92672]]");
-    insta::assert_compact_debug_snapshot!(run(1000, 30), @"[[30000], [30000], [30000]]");
-    assert_eq!(run(1448, 64), one_by_one(1448, 64));
-    assert_eq!(run(1000, 30), one_by_one(1000, 30));
+    let run = |most, len, count| {
+        told(
+            "sackOK,TS 100 ecr 0,",
+            "<TS 101 ecr last>",
+            most,
+            len,
+            count,
+        )
+    };
+    let one_by_one = |most, len, count| told("", "", most, len, count);
+    insta::assert_compact_debug_snapshot!(run(usual, 1448, 64), @"[[92672], [92672], [92672]]");
+    insta::assert_compact_debug_snapshot!(run(65_535, 1448, 64), @"[[65160, 92672], [65160, 92672], [65160, 92672]]");
+    insta::assert_compact_debug_snapshot!(run(usual, 1000, 30), @"[[30000], [30000], [30000]]");
+    for (most, len, count) in [(usual, 1448, 64), (65_535, 1448, 64), (usual, 1000, 30)] {
+        assert_eq!(run(most, len, count), one_by_one(most, len, count));
+    }
 }
 
 /// A spoiled segment within a run costs itself and nothing else: what came before it is there,

@@ -302,7 +302,8 @@ impl Case {
         let few = self.configs.iter().any(|c| c.retries < 10);
         // What is on its way over a long path is in the queue, too.
         let queues = |f: &FaultConfig| f.rate > 0 || !f.delay.is_zero();
-        let short = self.faults.iter().any(|f| f.queue < 10 && queues(f));
+        // A crowd that repeats its SYNs together fills one of ten, each time again.
+        let short = self.faults.iter().any(|f| f.queue < 50 && queues(f));
         let slow = self.faults.iter().any(|f| f.rate == 100_000);
         let told = self.configs.iter().any(|c| c.user_timeout_option);
         self.blackouts
